@@ -1,0 +1,237 @@
+"""The wizard's application: keys and looks for all screens, moving between them, signals, and the end of a run.
+
+Imports neither the session nor anything it needs (sh, psutil, yaml, dns, ssl): those load in a thread after the first picture.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, ClassVar, Optional, Union
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from conbool_tui.answers import Answers
+from conbool_tui.errors import ExitCode
+from conbool_tui.wizard_state import WizardState
+from screens import glyphs
+from screens.base import BaseScreen, WizardScreen
+from screens.dialogs import Question, SaveScreen, TooSmallScreen
+from screens.flow import FLOW, FlowStep
+from screens.ports import WizardSession
+from screens.work import Job
+
+MIN_COLUMNS = 60
+MIN_ROWS = 18
+TERMINAL_GONE = 129
+_POLL_SECONDS = 1.0
+
+SessionSource = Union[WizardSession, Callable[[], WizardSession]]
+
+
+class WizardApp(App[int], inherit_bindings=False):
+    """All screens of one run.
+
+    Args:
+        source: the session, or a function that makes it; it is called in a thread after the first picture.
+        answers: where the fields begin, for example from an answers file.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "conbool-tui"
+    CSS = "* { scrollbar-size: 0 0; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", show=False, priority=True)]
+
+    def __init__(self, source: SessionSource, answers: Optional[Answers] = None) -> None:
+        super().__init__(ansi_color=True)
+        self.animation_level = "none"
+        self.state = WizardState(answers)
+        self._source = source
+        self._session: Optional[WizardSession] = None
+        self._session_lock = threading.Lock()
+        self._shielded: Optional[Job] = None
+
+    # --- the session
+
+    def open_session(self) -> WizardSession:
+        """The session; made at the first call, which must come from a thread because it may load modules."""
+        with self._session_lock:
+            if self._session is None:
+                self._session = self._source() if callable(self._source) else self._source
+            return self._session
+
+    @property
+    def session(self) -> WizardSession:
+        """The session once the first look at the host has made it."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def shielded_job(self) -> Optional[Job]:
+        """A change being written right now."""
+        job = self._shielded
+        return job if job is not None and job.thread is not None and job.thread.is_alive() else None
+
+    def shield(self, job: Job) -> None:
+        """Let nothing cut off this job: neither leaving nor a lost terminal."""
+        self._shielded = job
+
+    # --- moving about
+
+    def on_mount(self) -> None:
+        """Show the first screen."""
+        self.push_screen(FLOW[0].build())
+
+    def go_to(self, step: FlowStep) -> None:
+        """Show a step on top of the present one; Back returns to it."""
+        self.push_screen(step.build())
+
+    def go_to_id(self, name: str) -> None:
+        """Show the step of that id."""
+        self.go_to(next(step for step in FLOW if step.id == name))
+
+    def go_back(self) -> None:
+        """One level back; from the first screen that means asking to leave."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.action_leave()
+
+    def show_help(self, topic: str) -> None:
+        """Help on a topic."""
+        from screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(topic))
+
+    def show_history(self) -> None:
+        """The list of changes."""
+        from screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen())
+
+    def ask_save(self) -> None:
+        """Ask where to save the answers."""
+        self.push_screen(SaveScreen())
+
+    # --- leaving
+
+    def action_leave(self) -> None:
+        """Leave; asks when something would be lost, refuses while a change is being written."""
+        if self.shielded_job is not None:
+            if isinstance(self.screen, BaseScreen):
+                self.screen.action_back()
+            return
+        if isinstance(self.screen, Question):
+            return
+        if not self.state.pending:
+            self.exit(self.state.exit_code)
+            return
+
+        def answered(yes: Optional[bool]) -> None:
+            if yes:
+                self.exit(self.state.exit_code)
+
+        self.push_screen(
+            Question(
+                "Leave now?",
+                [self.state.pending, "Leaving changes nothing on this server."],
+                yes="Leave",
+                no="Stay",
+            ),
+            answered,
+        )
+
+    # --- terminal
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Ask for a larger terminal while it is too small."""
+        small = event.size.width < MIN_COLUMNS or event.size.height < MIN_ROWS
+        shown = isinstance(self.screen, TooSmallScreen)
+        if small and not shown:
+            self.push_screen(TooSmallScreen(MIN_COLUMNS, MIN_ROWS))
+        elif shown and not small:
+            self.pop_screen()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Nothing: terminals copy with their own mouse selection, and an escape sequence could be taken for text."""
+
+    def get_current_step(self) -> Optional[FlowStep]:
+        """The step on the screen, None in History, Help and questions."""
+        return self.screen.step if isinstance(self.screen, WizardScreen) else None
+
+
+def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int:
+    """Run the wizard in the terminal and say in the scrollback what it did.
+
+    Args:
+        session: the session, or a function that makes it (then nothing slow is loaded before the first picture).
+        answers: where the fields begin.
+
+    Returns:
+        The exit code (``ExitCode``).
+    """
+    if glyphs.terminal_wants_ascii():
+        glyphs.use(glyphs.ASCII)
+    app = WizardApp(session, answers)
+    gone = _Guard(app)
+    try:
+        code = app.run(mouse=False)
+    finally:
+        gone.stop()
+    job = app.shielded_job
+    if job is not None and job.thread is not None:
+        job.thread.join()
+    if gone.signal_number is not None:
+        return 128 + gone.signal_number
+    state_dir = app.open_session().state_dir if app.state.receipts or app.state.failure else ""
+    for line in app.state.farewell(state_dir):
+        print(line, file=sys.stderr)
+    return code if code is not None else app.return_code or ExitCode.UNEXPECTED
+
+
+class _Guard:
+    """Ends the program when its terminal goes away or a signal asks for it, but never in the middle of a change.
+
+    Textual has no handlers for SIGHUP and SIGTERM and takes end-of-file on a lost terminal for "no key yet", forever and at full
+    speed; so the terminal is polled by a thread.
+    """
+
+    def __init__(self, app: WizardApp) -> None:
+        self._app = app
+        self._stopped = threading.Event()
+        self._old: dict[int, Any] = {}
+        self.signal_number: Optional[int] = None
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            self._old[number] = signal.signal(number, self._on_signal)
+        self._thread = threading.Thread(target=self._watch, name="terminal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Put the old handlers back."""
+        self._stopped.set()
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self.signal_number = number
+        self._leave()
+
+    def _leave(self) -> None:
+        # run_wizard waits for a change being written once the screens are gone; its outcome is in the journal.
+        self._app.call_later(self._app.exit, 128 + (self.signal_number or signal.SIGHUP))
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(0, 0)
+        while not self._stopped.wait(_POLL_SECONDS):
+            if any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
+                job = self._app.shielded_job
+                if job is not None and job.thread is not None:
+                    job.thread.join()
+                os._exit(TERMINAL_GONE)

@@ -1,0 +1,138 @@
+"""What every sub-command is given: the session, the options, and where to write. Standard output is data, standard error is talk."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from conbool_tui import answers_file, render
+from conbool_tui.answers import Answers
+from conbool_tui.answers_file import Tree
+from conbool_tui.answers_schema import FIELDS
+from conbool_tui.errors import ConboolError, UsageError
+from conbool_tui.host import Host
+from conbool_tui.receipt import Progress
+from conbool_tui.session import Session
+
+FLAG_PREFIX = "answer:"
+_STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of one sub-command."""
+
+    session: Session
+    options: argparse.Namespace
+
+    @property
+    def wants_json(self) -> bool:
+        """True when standard output is to be JSON."""
+        return bool(getattr(self.options, "json", False))
+
+    def data(self, text: str) -> None:
+        """Write to standard output."""
+        sys.stdout.write(text)
+
+    def data_json(self, value: Any) -> None:
+        """Write one JSON document to standard output."""
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+
+    def data_bytes(self, data: bytes) -> None:
+        """Write bytes to standard output as they are; on a terminal with control characters escaped."""
+        if sys.stdout.isatty():
+            sys.stdout.write(render.printable(data.decode("utf-8", "surrogateescape"), keep="\n\t"))
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    def say(self, text: str) -> None:
+        """Write a line to standard error; a closed or full terminal never stops the work."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text if text.endswith("\n") else text + "\n")
+            sys.stderr.flush()
+
+    def progress(self, progress: Progress) -> None:
+        """Show one step of a running transaction."""
+        self.say(f"[{progress.done}/{progress.total}] {render.printable(progress.text)}")
+
+    def confirmed(self, question: str, instead: str) -> bool:
+        """Ask on the terminal.
+
+        Args:
+            question: without the final question mark's choices.
+            instead: the flag or command that answers it in advance.
+
+        Raises:
+            UsageError: there is no terminal to ask on.
+        """
+        if sys.stdin is None or not sys.stdin.isatty() or reads_stdin(self.options):
+            raise UsageError(
+                "There is no terminal to ask on.", "Nothing is changed without a yes, and nothing was changed.", f"Look at the plan, then add {instead}."
+            )
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def reads_stdin(options: argparse.Namespace) -> bool:
+    """True when the answers come from standard input."""
+    return getattr(options, "answers", None) in _STDIN_NAMES
+
+
+def flags_given(options: argparse.Namespace) -> Tree:
+    """The answers given as flags. Raises AnswerError."""
+    tree: Tree = {}
+    for item in FIELDS:
+        texts: Optional[list[str]] = getattr(options, FLAG_PREFIX + item.key, None)
+        if texts is not None:
+            tree[item.path] = answers_file.from_text(item, texts, item.flag)
+    if options.instance is not None:
+        tree[("instance",)] = answers_file.Given(options.instance, "--instance")
+    return tree
+
+
+def answers_given(options: argparse.Namespace) -> Optional[Answers]:
+    """The answers from file and flags, the flags winning; None when neither was given.
+
+    Raises:
+        UsageError: the file cannot be read, or an answer cannot be used.
+    """
+    flags = flags_given(options)
+    if options.answers is None:
+        only_instance = set(flags) == {("instance",)}
+        return answers_file.build(flags) if flags and not only_instance else None
+    source, data = _read(options.answers)
+    return answers_file.build(answers_file.merged(answers_file.read(data, source), flags))
+
+
+def required_answers(options: argparse.Namespace) -> Answers:
+    """The answers from file and flags. Raises UsageError as ``answers_given``, and when neither was given."""
+    answers = answers_given(options)
+    if answers is None:
+        raise UsageError(
+            f"conbool-tui {options.command} needs answers.",
+            "They say what is to be set up; nothing is guessed.",
+            "Give --answers FILE or flags such as --domains example.com; conbool-tui answers --example prints a file to start from.",
+        )
+    return answers
+
+
+def _read(name: str) -> tuple[str, bytes]:
+    """The answers file's name for messages, and its content. Raises UsageError."""
+    if name in _STDIN_NAMES:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("--answers - reads standard input, and nothing is piped in.", "", "Write … | conbool-tui plan --answers -")
+        return "standard input", sys.stdin.buffer.read()
+    path = os.path.abspath(name)
+    try:
+        # The file belongs to the admin at the keyboard, not to the system below --root.
+        return name, Host("/").read_bytes(path)
+    except ConboolError as error:
+        raise UsageError(f"The answers file {error.what}", error.why, "Give --answers the name of a readable file.") from None

@@ -1,0 +1,63 @@
+"""The sub-commands that only look: detect, plan, check, history, answers."""
+
+from __future__ import annotations
+
+from conbool_tui import answers_file, answers_schema, plan_script, render
+from conbool_tui.commands.context import Context, answers_given, required_answers
+from conbool_tui.errors import ExitCode
+from conbool_tui.findings import Status
+
+
+def detect(context: Context) -> int:
+    """Print what was found."""
+    facts = context.session.detect(context.options.instance)
+    if context.wants_json:
+        context.data_json(render.facts_json(facts))
+    else:
+        context.data(render.detect_text(facts))
+    return ExitCode.DONE
+
+
+def plan(context: Context) -> int:
+    """Print what would be done; 2 when there is something to do."""
+    answers = required_answers(context.options)
+    made = context.session.plan(answers)
+    if context.wants_json:
+        context.data_json(render.plan_json(made))
+    elif context.options.diff:
+        context.data_bytes(render.plan_diff(made))
+    elif context.options.script:
+        context.data(plan_script.plan_script(made))
+    else:
+        context.data(render.plan_text(made))
+    return ExitCode.DONE if made.empty else ExitCode.PENDING
+
+
+def check(context: Context) -> int:
+    """Print what the checks found; 3 when one failed."""
+    findings = context.session.check(answers_given(context.options), context.progress)
+    if context.wants_json:
+        context.data_json({"findings": render.json_value(findings)})
+    else:
+        context.data(render.findings_text(findings))
+    failed = any(finding.status is Status.FAIL for finding in findings)
+    return ExitCode.CHECK_FAILED if failed else ExitCode.DONE
+
+
+def history(context: Context) -> int:
+    """Print all recorded changes, newest first."""
+    receipts = context.session.history()
+    if context.wants_json:
+        context.data_json({"changes": render.json_value(list(receipts))})
+    else:
+        context.data(render.history_text(receipts))
+    return ExitCode.DONE
+
+
+def answers(context: Context) -> int:
+    """Print an example answers file, or its JSON schema."""
+    if context.options.schema:
+        context.data_json(answers_schema.json_schema())
+    else:
+        context.data(answers_file.example())
+    return ExitCode.DONE

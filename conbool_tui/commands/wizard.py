@@ -1,0 +1,41 @@
+"""Opening the wizard: only here, and only when it can work, is Textual loaded."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from conbool_tui.commands.context import Context
+from conbool_tui.errors import ConboolError, UsageError
+
+_INSTEAD = "Log in with ssh -t {host} sudo conbool-tui, or use conbool-tui apply --answers FILE."
+
+
+def wizard(context: Context) -> int:
+    """Open the wizard on this terminal.
+
+    Raises:
+        UsageError: there is no terminal it could be shown on.
+        NeedsRootError: this user is not root.
+    """
+    instead = _INSTEAD.format(host=socket.gethostname() or "HOST")
+    for stream, name in ((sys.stdin, "standard input"), (sys.stderr, "standard error")):
+        if stream is None or not stream.isatty():
+            raise UsageError(f"The wizard needs a terminal, and {name} is none.", "It is shown on the terminal and read from it.", instead)
+    term = os.environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        shown = f"TERM is {term}" if term else "TERM is not set"
+        raise UsageError(f"The wizard needs a terminal that can place text, and {shown}.", "It would paint garbage.", instead)
+    context.session.require_root("The wizard")
+    try:
+        from conbool_tui.app import run_wizard
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
+            raise
+        raise ConboolError(
+            f"The wizard cannot be opened: the Python package {error.name} is missing.",
+            "Everything else works without it.",
+            "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
+        ) from None
+    return run_wizard(context.session)

@@ -1,0 +1,198 @@
+"""What was found on the host. Plain data: detectors make it, planners and screens read it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Mapping, Optional
+
+
+class Outcome(str, enum.Enum):
+    """The four ways a search for a mail system can end."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    BROKEN = "broken"
+    MANAGED = "managed"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket; ``process`` and ``pid`` are empty when the system does not tell."""
+
+    address: str
+    port: int
+    pid: Optional[int] = None
+    process: str = ""
+
+
+@dataclass(frozen=True)
+class FileText:
+    """A file as it was when it was read; the transaction refuses when it has changed since."""
+
+    path: str
+    data: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceOption:
+    """One ``-o name=value`` of a master.cf service."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """One master.cf service (master(5)); ``chroot`` is the effective yes or no of the column."""
+
+    name: str
+    type: str
+    command: str
+    chroot: bool
+    options: tuple[ServiceOption, ...] = ()
+
+    def option(self, name: str) -> Optional[str]:
+        """The last ``-o`` value of ``name``, None when the service does not override it."""
+        value: Optional[str] = None
+        for item in self.options:
+            if item.name == name:
+                value = item.value
+        return value
+
+    @property
+    def id(self) -> str:
+        """``name/type``, as postconf -P writes it."""
+        return f"{self.name}/{self.type}"
+
+
+@dataclass(frozen=True)
+class HostedDomains:
+    """Hosted domains by address class (ADDRESS_CLASS_README); ``unlisted`` names sources that cannot be listed.
+
+    ``host_names`` are those of the domains that are the machine's own name (``$myhostname``); in their class they stand last.
+    """
+
+    mydestination: tuple[str, ...] = ()
+    virtual_alias: tuple[str, ...] = ()
+    virtual_mailbox: tuple[str, ...] = ()
+    relay: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
+
+    def all(self) -> tuple[str, ...]:
+        """Every domain once, in the order of the classes."""
+        return tuple(dict.fromkeys(self.mydestination + self.virtual_alias + self.virtual_mailbox + self.relay))
+
+
+@dataclass(frozen=True)
+class ContentFilter:
+    """An after-queue content filter: where it is set, its transport:next hop, and the smtpd services mail comes back to."""
+
+    where: str
+    value: str
+    reentry: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PostfixInstance:
+    """One line of ``postmulti -l``."""
+
+    name: str
+    group: str
+    enabled: bool
+    config_directory: str
+
+
+@dataclass(frozen=True)
+class PostfixFacts:
+    """One Postfix instance as it is configured and running.
+
+    ``parameters`` holds every effective value unexpanded (postconf), ``expanded`` with $names resolved (postconf -x), ``explicit``
+    the names set in main.cf (postconf -n). ``files`` holds main.cf, master.cf and every file below the conbool folder of the
+    configuration directory, by absolute path.
+    """
+
+    version: str
+    config_directory: str
+    instance: str
+    instances: tuple[PostfixInstance, ...]
+    parameters: Mapping[str, str]
+    expanded: Mapping[str, str]
+    explicit: frozenset[str]
+    services: tuple[Service, ...]
+    table_types: frozenset[str]
+    default_database_type: str
+    domains: HostedDomains
+    files: Mapping[str, FileText]
+    running: bool
+    listeners: tuple[Listener, ...]
+    port_25_owner: str
+    port_25_services: tuple[str, ...]
+    submission_services: tuple[str, ...]
+    content_filters: tuple[ContentFilter, ...]
+    postscreen: bool
+    milters: tuple[str, ...]
+    tls_files: Mapping[str, str]
+    system_ca_file: Optional[str]
+    transport_catch_all: Optional[str]
+    warnings: tuple[str, ...] = ()
+    proxy_filters: tuple[ContentFilter, ...] = ()
+
+    @property
+    def version_tuple(self) -> tuple[int, ...]:
+        """The numbers of the version: ``3.7.11`` is (3, 7, 11)."""
+        numbers = []
+        for part in self.version.split("."):
+            digits = "".join(char for char in part if char.isdigit())
+            if not digits:
+                break
+            numbers.append(int(digits))
+        return tuple(numbers)
+
+    def service(self, name: str, type: str) -> Optional[Service]:
+        """The last service with that name and type, None when there is none."""
+        found: Optional[Service] = None
+        for entry in self.services:
+            if (entry.name, entry.type) == (name, type):
+                found = entry
+        return found
+
+    def effective(self, service: Service, name: str) -> str:
+        """The value of parameter ``name`` as ``service`` sees it, unexpanded."""
+        override = service.option(name)
+        return override if override is not None else self.parameters.get(name, "")
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The result of one detector. A failing probe is data, never an exception."""
+
+    system: str
+    outcome: Outcome
+    summary: str
+    reason: str = ""
+    remedy: str = ""
+    managed_by: str = ""
+    evidence: str = ""
+    postfix: Optional[PostfixFacts] = None
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """All detections of one host, with what holds for the host as a whole."""
+
+    detections: tuple[Detection, ...]
+    listeners: tuple[Listener, ...] = ()
+    port_25_owner: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def get(self, system: str) -> Optional[Detection]:
+        """The detection of ``system``, None when no detector of that name ran."""
+        for detection in self.detections:
+            if detection.system == system:
+                return detection
+        return None

@@ -1,0 +1,41 @@
+"""The log of what was done and what went wrong, for root only. Without root there is no log file.
+
+Answers hold no secrets, and contents of files are never written here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import posixpath
+from typing import Optional
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.host import Host
+
+FOLDER = "/var/log/conbool-tui"
+FILE = posixpath.join(FOLDER, "conbool-tui.log")
+_LARGEST = 1024 * 1024
+_KEPT = 256 * 1024
+
+
+def record(host: Host, text: str) -> Optional[str]:
+    """Add an entry to the log, with the time (UTC) before its first line.
+
+    Returns:
+        the path of the log inside the host's root, None when nothing could be written; logging never stops the work.
+    """
+    if not host.is_root:
+        return None
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = text.rstrip("\n").split("\n")
+    entry = "".join([f"{stamp} {lines[0]}\n"] + [f"    {line}\n" for line in lines[1:]])
+    try:
+        if not host.is_dir(FOLDER):
+            host.make_folder(FOLDER, 0o750)
+        if host.is_file(FILE) and host.stat(FILE).st_size > _LARGEST:
+            tail = host.read_bytes(FILE)[-_KEPT:]
+            host.write_atomic(FILE, tail[tail.find(b"\n") + 1 :], mode=0o600)
+        host.append_synced(FILE, entry.encode("utf-8", "backslashreplace"), 0o600)
+    except (ConboolError, OSError):
+        return None
+    return FILE

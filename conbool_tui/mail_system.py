@@ -1,0 +1,66 @@
+"""What the transaction needs of a mail system: judge a staged configuration, make it live, say whether it is healthy.
+
+One implementation per mail system lives beside its planner's name in ``conbool_tui/systems/``; the transaction knows only this protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Optional, Protocol
+
+from conbool_tui.plan import Plan
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a configuration must not go live, or why the system is not healthy."""
+
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class MailTarget:
+    """Which mail system a change belongs to, as the journal records it."""
+
+    system: str
+    instance: str
+    config_directory: str
+
+
+class MailSystem(Protocol):
+    """The running side of one mail system."""
+
+    name: str
+
+    def running(self) -> bool:
+        """True when it runs now. False also when its programs are gone."""
+        ...
+
+    def write_rank(self, path: str) -> int:
+        """The order of writing: a file that refers to others has a higher rank than those, so that no reader ever meets a reference
+        to something that is not there yet. Taking back goes the other way round."""
+        ...
+
+    def ready(self, plan: Plan) -> list[Problem]:
+        """What forbids a change now: not running, broken already, wrong instance. Empty when the change may begin."""
+        ...
+
+    def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
+        """Let the system's own tools judge a staged copy with ``files`` (path to new content, None for removed) laid over the live ones.
+
+        Nothing live is touched. Empty when the candidate is valid and only what the plan names differs.
+        """
+        ...
+
+    def reload(self) -> list[Problem]:
+        """Make the files on disk effective. Empty when it worked."""
+        ...
+
+    def start(self) -> list[Problem]:
+        """Start it with the files on disk: rollback needs that when a configuration killed it. Empty when it worked."""
+        ...
+
+    def health(self, plan: Plan) -> list[Problem]:
+        """Is it running and answering? Empty when it is."""
+        ...

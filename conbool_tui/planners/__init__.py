@@ -1,0 +1,1 @@
+"""Planners: facts and answers in, a plan out. Pure functions; nothing here touches the machine."""

@@ -1,0 +1,80 @@
+"""Lists in Postfix parameter values: separated by blanks or commas, with ``{ }`` groups kept whole (postconf(5), "restriction lists")."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from conbool_tui.planners.postfix.names import is_ours
+
+_SEPARATORS = " \t\r\n\v\f,"
+_TAKES_ARGUMENT = (
+    "check_ccert_access",
+    "check_client_",
+    "check_etrn_access",
+    "check_helo_",
+    "check_policy_service",
+    "check_recipient_",
+    "check_reverse_client_",
+    "check_sasl_access",
+    "check_sender_",
+    "reject_rbl_client",
+    "reject_rhsbl_",
+    "permit_dnswl_client",
+    "permit_rhswl_client",
+    "sleep",
+)
+REFUSING = ("reject", "defer", "reject_unauth_destination", "defer_unauth_destination")
+
+
+def split_list(value: str) -> tuple[str, ...]:
+    """The items of a list value; a ``{ }`` group, also behind ``type:``, is part of its item."""
+    items: list[str] = []
+    current = ""
+    depth = 0
+    for char in value:
+        if depth == 0 and char in _SEPARATORS:
+            if current:
+                items.append(current)
+            current = ""
+            continue
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        depth = max(depth, 0)
+        current += char
+    if current:
+        items.append(current)
+    return tuple(items)
+
+
+def split_restrictions(value: str) -> tuple[str, ...]:
+    """The entries of an smtpd restriction list, an entry with an argument being one string: ``check_client_access cidr:/x``."""
+    entries: list[str] = []
+    pending = ""
+    for item in split_list(value):
+        if pending:
+            entries.append(f"{pending} {item}")
+            pending = ""
+        elif item.startswith(_TAKES_ARGUMENT):
+            pending = item
+        else:
+            entries.append(item)
+    if pending:
+        entries.append(pending)
+    return tuple(entries)
+
+
+def join_list(items: Sequence[str]) -> str:
+    """The usual way to write a list."""
+    return ", ".join(items)
+
+
+def without_ours(items: Sequence[str]) -> tuple[str, ...]:
+    """The admin's own items."""
+    return tuple(item for item in items if not is_ours(item))
+
+
+def insert_before(entries: Sequence[str], entry: str, stops: Sequence[str]) -> tuple[str, ...]:
+    """Put ``entry`` right before the first of ``stops``; at the front when none of them is visible (it may hide in a $name or class)."""
+    for index, item in enumerate(entries):
+        if item in stops:
+            return (*entries[:index], entry, *entries[index:])
+    return (entry, *entries)

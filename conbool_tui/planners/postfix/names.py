@@ -1,0 +1,50 @@
+"""Every name this planner puts into a Postfix configuration, in one place, so that our own settings are recognised later."""
+
+from __future__ import annotations
+
+FOLDER = "conbool"
+"""Folder below the configuration directory that holds all our tables."""
+
+TABLE_PREFIX = "$config_directory/" + FOLDER + "/"
+"""How our tables are named in main.cf: a staged copy of the directory then reads its own tables."""
+
+SMART_HOST_TRANSPORT = "conbool-smarthost"
+DIRECT_TRANSPORT = "conbool-direct"
+REINJECT_TRANSPORT = "conbool-reinject"
+GATE_CLEANUP = "conbool-gate-cleanup"
+SPLIT_CLEANUP = "conbool-split-cleanup"
+RELEASED_CLEANUP = "conbool-released-cleanup"
+UNTRUSTED_CLEANUP = "conbool-untrusted-cleanup"
+MARKER_CLEANUP = "conbool-cleanup"
+SUBMISSION_CLEANUP = "conbool-submission-cleanup"
+HAND_BACK_CLASS = "conbool_hand_back"
+ORIGIN_CLASS = "conbool_origin"
+
+ORIGIN_HEADER = "X-Conbool-Origin"
+"""Added at port 25 to mail of clients whose markers are not believed; it never leads to the smart host bypass, only to the marker's removal."""
+
+SENDERS = "senders"
+ARRIVALS = "arrivals.cidr"
+ORIGIN = "origin.cidr"
+HAND_BACK_CLIENTS = "hand_back_clients.cidr"
+TRUSTED_CLIENTS = "trusted_clients.cidr"
+SENDER_DOMAIN = "sender_domain"
+HAND_BACK_DOMAINS = "hand_back_domains"
+MARKERS = "markers"
+SPAM = "spam"
+CALENDAR = "calendar"
+GATE_CHECKS = "gate_checks"
+SPLIT_CHECKS = "split_checks"
+RELEASED_CHECKS = "released_checks"
+UNTRUSTED_CHECKS = "untrusted_checks"
+DROP_MARKERS = "drop_markers"
+DROP_ORIGIN = "drop_origin"
+PREVIOUS = "previous"
+OWN_ROUTE = "own_route"
+
+SYSLOG_PREFIX = "postfix/conbool-"
+
+
+def is_ours(text: str) -> bool:
+    """True when a value refers to one of our tables, services or classes."""
+    return TABLE_PREFIX in text or "conbool-" in text or text in (HAND_BACK_CLASS, ORIGIN_CLASS)

@@ -1,0 +1,69 @@
+"""Where mail enters Postfix and which header checks each entrance must get.
+
+Header checks belong behind an after-queue content filter, or marked mail would escape it (a FILTER action replaces content_filter); authenticated
+submission must not bring markers in at all. So every smtpd and the pickup service is looked at by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Optional
+
+from conbool_tui.facts import PostfixFacts, Service
+from conbool_tui.planners.postfix.lists import split_list
+from conbool_tui.planners.postfix.names import SYSLOG_PREFIX, is_ours
+from conbool_tui.planners.postfix.previous import Recorded
+
+_NO_CHECKS = "no_header_body_checks"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entrance. ``scanned``: mail leaves it for a content filter; ``bare``: it skips header checks; ``cleanup``: the admin's own cleanup service."""
+
+    service: Service
+    submission: bool
+    scanned: bool
+    bare: bool
+    overrides: tuple[str, ...]
+    cleanup: Optional[str]
+
+
+def option_base(service: Service, name: str, record: Mapping[str, Recorded]) -> Optional[str]:
+    """The admin's own ``-o`` value of a service, None when there was none."""
+    current = service.option(name)
+    recorded = record.get(f"{service.id}/{name}")
+    if recorded is None:
+        return None if current is not None and is_ours(current) else current
+    return recorded.value if recorded.explicit else None
+
+
+def is_lane(service: Service) -> bool:
+    """True for the services this planner made."""
+    return (service.option("syslog_name") or "").startswith(SYSLOG_PREFIX)
+
+
+def find_sources(facts: PostfixFacts, record: Mapping[str, Recorded]) -> tuple[Source, ...]:
+    """Every smtpd and pickup service that is not ours."""
+    found: list[Source] = []
+    for service in facts.services:
+        if service.command not in ("smtpd", "pickup") or is_lane(service):
+            continue
+
+        def effective(name: str, service: Service = service) -> str:
+            own = option_base(service, name, record)
+            return own if own is not None else facts.parameters.get(name, "")
+
+        overrides = split_list(effective("receive_override_options"))
+        own_cleanup = option_base(service, "cleanup_service_name", record)
+        found.append(
+            Source(
+                service=service,
+                submission=service.id in facts.submission_services,
+                scanned=bool(effective("content_filter").strip()),
+                bare=_NO_CHECKS in overrides,
+                overrides=tuple(item for item in overrides if item != _NO_CHECKS),
+                cleanup=None if own_cleanup in (None, "cleanup") else own_cleanup,
+            )
+        )
+    return tuple(found)

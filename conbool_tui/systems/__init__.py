@@ -1,0 +1,25 @@
+"""The mail systems the transaction can drive, by name."""
+
+from __future__ import annotations
+
+from conbool_tui.errors import UsageError
+from conbool_tui.host import Host
+from conbool_tui.mail_system import MailSystem, MailTarget
+from conbool_tui.systems.postfix import PostfixSystem
+
+NAMES = ("postfix",)
+
+
+def make_system(host: Host, target: MailTarget) -> MailSystem:
+    """The mail system a plan or a recorded change belongs to.
+
+    Raises:
+        UsageError: a name this version does not know.
+    """
+    if target.system == "postfix":
+        return PostfixSystem(host, target.config_directory, target.instance)
+    raise UsageError(
+        f"The mail system {target.system} is not known.",
+        "This version of conbool-tui cannot check or reload it.",
+        f"Known are: {', '.join(NAMES)}.",
+    )

@@ -1,0 +1,67 @@
+"""Detection: what mail systems this host has, how they are set up, and who manages them. Read only.
+
+Every mail system has one ``Detector``; a new one is added to ``DETECTORS`` and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Protocol
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
+from conbool_tui.host import Host
+from detectors import managed
+from detectors.listening import owner_of_port, safe_listeners
+from detectors.postfix import PostfixDetector
+
+
+class Detector(Protocol):
+    """Finds one mail system. ``name`` is what ``--mail-system`` takes."""
+
+    name: str
+
+    def detect(self, host: Host, instance: Optional[str]) -> Detection:
+        """Look for the system; every failing probe becomes data in the result. ``instance`` picks one of
+        several where the system has such."""
+        ...
+
+
+DETECTORS: tuple[Detector, ...] = (PostfixDetector(),)
+
+
+def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
+    """Run every detector over the host. Never raises: what cannot be read is told in the detection.
+
+    Args:
+        host: the machine.
+        instance: name or configuration directory of a Postfix instance (postmulti -l) on a host with
+            several; the default is the primary one.
+    """
+    detections = tuple(_guarded(detector, host, instance) for detector in DETECTORS)
+    listeners: tuple[Listener, ...] = ()
+    owner = ""
+    for detection in detections:
+        if detection.postfix is not None:
+            listeners, owner = detection.postfix.listeners, detection.postfix.port_25_owner
+    if not listeners:
+        listeners = safe_listeners(host)
+        owner = owner_of_port(listeners, 25)
+    return HostFacts(detections, listeners, owner, managed.notes(host))
+
+
+def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detection:
+    """One detector's result, whatever happens inside it."""
+    try:
+        return detector.detect(host, instance)
+    except ConboolError as error:
+        return Detection(
+            detector.name, Outcome.BROKEN, error.what, reason=error.why or error.what, remedy=error.todo
+        )
+    except Exception as error:  # noqa: BLE001 - one detector's defect must not hide what the others found
+        return Detection(
+            detector.name,
+            Outcome.BROKEN,
+            f"The search for {detector.name} failed.",
+            reason=f"{type(error).__name__}: {error}",
+            remedy="Nothing was changed. Please report this with the text above.",
+        )

@@ -1,0 +1,164 @@
+"""Apply: the last question, then progress, then the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from textual.app import ComposeResult
+
+from conbool_tui.errors import ConboolError, RollbackIncompleteError, RolledBackError
+from conbool_tui.findings import Status
+from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
+from screens import work
+from screens.base import WizardScreen
+from screens.flow import FlowStep
+from screens.texts.lines import Line, error_lines, status_line
+from screens.widgets.button import Button, button
+from screens.widgets.lines import TextPane
+
+WRITING = "Applying"
+
+
+class ApplyScreen(WizardScreen):
+    """Runs the transaction. While it runs nothing can cut it off."""
+
+    def __init__(self, step: FlowStep) -> None:
+        super().__init__(step)
+        self._phases: list[Line] = []
+        self._head = Line("")
+
+    def body(self) -> ComposeResult:
+        """One pane."""
+        yield TextPane("Apply", self._question(), id="progress")
+
+    def _question(self) -> list[Line]:
+        plan = self.wizard.state.plan
+        if plan is None:
+            return [Line("There is nothing to apply.")]
+        lines = [
+            Line("Nothing has been changed yet.", "title"),
+            Line(""),
+            Line(
+                f"Apply now: {len(plan.changes)} changes in {len(plan.files)} files, then reload the mail system."
+            ),
+            Line(""),
+            *(Line(f"  {number}. {change.title}") for number, change in enumerate(plan.changes, 1)),
+            Line(""),
+            Line("Backups are made first. If a test or the reload fails, everything is put back at once."),
+            Line("Mail keeps flowing: the mail system is reloaded, not stopped."),
+        ]
+        return lines
+
+    def buttons(self) -> Sequence[Button]:
+        """The question is asked with the focus on Not yet."""
+        return (
+            button("Not yet", "back"),
+            button("Apply now", "apply"),
+            button("Next: test", "next", "nothing has been applied yet"),
+            button("History", "history"),
+        )
+
+    def first_focus(self) -> Optional[str]:
+        """Not yet."""
+        return "#do-back"
+
+    # --- the transaction
+
+    @property
+    def busy(self) -> bool:
+        """True while the change is being written."""
+        return self.job("apply") is not None
+
+    def do_apply(self) -> None:
+        """Start the transaction."""
+        state, session = self.wizard.state, self.wizard.session
+        plan = state.plan
+        if plan is None or self.busy:
+            return
+
+        def call(report: ProgressSink) -> Receipt:
+            return session.apply(plan, report)
+
+        self._phases = []
+        wait = "a change is being written; it ends or puts everything back by itself"
+        for name in ("apply", "back", "next", "history"):
+            self.set_reason(name, wait)
+        self._head = Line(f"{WRITING} (0 s)", "title")
+        self._draw()
+        self.wizard.shield(self.run_job("apply", WRITING, call, shielded=True))
+
+    def waiting(self, job: work.Job) -> None:
+        """Count the seconds."""
+        self._head = Line(f"{job.text} ({job.elapsed} s)", "title")
+        self._draw()
+
+    def progressed(self, job: work.Job, progress: Progress) -> None:
+        """One line per phase."""
+        self._phases.append(
+            Line(f"  {progress.done:>2} of {progress.total}  {progress.phase:<9} {progress.text}")
+        )
+        self._draw()
+
+    def _draw(self, *after: Line) -> None:
+        pane = self.query_one("#progress", TextPane)
+        pane.show([self._head, Line(""), *self._phases, *after])
+        pane.action_scroll_to_edge(1)
+
+    def done_apply(self, receipt: Any, error: Optional[ConboolError]) -> None:
+        """Say how it ended."""
+        state = self.wizard.state
+        for name in ("back", "history"):
+            self.set_reason(name, "")
+        self.query_one("#do-back", Button).set_label("Back")
+        if error is None and receipt is not None and receipt.state is not ChangeState.APPLIED:
+            error = RolledBackError(receipt.message or "The change was not applied.", "", "")
+        if error is not None:
+            state.failure = error
+            self._tell_failure(error)
+            self.set_reason("apply", "")
+            self.set_reason("next", "nothing has been applied")
+            self.query_one("#do-back").focus()
+            return
+        assert receipt is not None
+        state.failure = None
+        state.receipts.append(receipt)
+        state.applied, state.findings = state.plan, None
+        state.draft.keep()
+        self._head = status_line(Status.OK, f"Applied as change {receipt.id}.")
+        self._draw(
+            Line(""),
+            *(Line(f"  {path}") for path in receipt.files),
+            Line(""),
+            Line(f"Take it back at any time: conbool-tui undo {receipt.id}"),
+        )
+        self.set_reason("apply", "it has been applied")
+        self.set_reason("next", "")
+        self.query_one("#do-next").focus()
+
+    def _tell_failure(self, error: ConboolError) -> None:
+        if isinstance(error, RollbackIncompleteError):
+            self._head = status_line(Status.FAIL, "FAILED, and not everything could be put back. Read this:")
+        elif isinstance(error, RolledBackError):
+            self._head = status_line(Status.WARN, "ROLLED BACK: the change failed and the old state is back.")
+        else:
+            self._head = status_line(Status.FAIL, "NOT APPLIED: nothing was changed.")
+        self._draw(Line(""), *error_lines(error))
+
+    def do_next(self) -> None:
+        """On to the test."""
+        self.go_on()
+
+    def action_back(self) -> None:
+        """Not while a change is being written."""
+        if self.busy:
+            self.say(
+                [
+                    Line(
+                        "! Please wait: a change being written is not cut off. It ends or puts everything back.",
+                        "warn",
+                    )
+                ]
+            )
+        else:
+            super().action_back()

@@ -1,0 +1,42 @@
+"""Done: what to type into the Setup Assistant, and how to take everything back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from textual.app import ComposeResult
+
+from screens.base import WizardScreen
+from screens.texts.summary import done_lines
+from screens.widgets.button import Button, button
+from screens.widgets.lines import TextPane
+
+
+class DoneScreen(WizardScreen):
+    """The last screen."""
+
+    def body(self) -> ComposeResult:
+        """One pane."""
+        state = self.wizard.state
+        assert state.postfix is not None
+        answers = state.draft.answers()
+        relay_host = answers.inbound.relay_host or state.postfix.expanded.get("myhostname", "")
+        yield TextPane("Done", done_lines(answers, state.postfix, state.last_applied, relay_host), id="text")
+
+    def buttons(self) -> Sequence[Button]:
+        """Leave is the likely choice."""
+        return (
+            button("Finish", "leave"),
+            button("Save answers", "save"),
+            button("History", "history"),
+            button("Back", "back"),
+        )
+
+    def first_focus(self) -> Optional[str]:
+        """Finish."""
+        return "#do-leave"
+
+    def do_save(self) -> None:
+        """Ask for a path and save the answers."""
+        self.wizard.ask_save()

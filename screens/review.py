@@ -1,0 +1,136 @@
+"""Review: everything that would happen, in words and as differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Optional
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import ProgressSink
+from screens import work
+from screens.base import WizardScreen, elapsed_text
+from screens.texts.diffs import file_lines
+from screens.texts.lines import Line, error_lines
+from screens.texts.summary import review_lines
+from screens.widgets.button import Button, button
+from screens.widgets.lines import Hint, TextPane
+
+WORKING = "Working out the changes"
+
+
+class ReviewScreen(WizardScreen):
+    """Summary and files; one after the other on a small terminal, side by side on a wide one."""
+
+    CSS = """
+    ReviewScreen #body { layout: vertical; }
+    ReviewScreen.-wide #body { layout: horizontal; }
+    ReviewScreen.-wide #summary { width: 5fr; }
+    ReviewScreen.-wide #files { width: 4fr; margin-left: 2; }
+    ReviewScreen.-narrow #files { display: none; }
+    ReviewScreen.-narrow.-files #files { display: block; }
+    ReviewScreen.-narrow.-files #summary { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "files", show=False)]
+
+    def body(self) -> ComposeResult:
+        """Two panes."""
+        yield TextPane("Summary", [Line(f"{WORKING} ...", "dim")], id="summary")
+        yield TextPane("Files, - out + in", id="files")
+
+    def buttons(self) -> Sequence[Button]:
+        """Apply is the next screen and asks again there."""
+        wait = "the changes are still being worked out"
+        return (
+            button("Next: apply", "next", wait),
+            button("Back", "back"),
+            button("Files", "files", wait),
+            button("Save answers", "save"),
+            button("History", "history"),
+        )
+
+    def hints(self) -> list[Hint]:
+        """The usual keys, with the one that changes the pane."""
+        keys = super().hints()
+        return [*keys[:-3], ("F4", "Summary" if self.has_class("-files") else "Files"), *keys[-3:]]
+
+    def first_focus(self) -> Optional[str]:
+        """The text comes first: it is what this screen is for."""
+        return "#summary"
+
+    def on_screen_resume(self) -> None:
+        """Work out the plan, also after coming back from Apply or History."""
+        super().on_screen_resume()
+        self.call_after_refresh(self.look)
+
+    def look(self) -> None:
+        """Plan in a thread."""
+        state, session = self.wizard.state, self.wizard.session
+        answers, facts = state.draft.answers(), state.facts
+        fresh = bool(state.receipts)
+        instance = answers.instance
+
+        def call(report: ProgressSink) -> Plan:
+            # What was applied meanwhile has changed the files the facts were read from.
+            return session.plan(answers, session.detect(instance) if fresh else facts)
+
+        self.run_job("plan", WORKING, call)
+
+    def waiting(self, job: work.Job) -> None:
+        """Show that it is still going on."""
+        self.query_one("#summary", TextPane).show([Line(elapsed_text(job), "dim")])
+
+    def done_plan(self, plan: Any, error: Optional[ConboolError]) -> None:
+        """Show the plan, or why there is none."""
+        summary, files = self.query_one("#summary", TextPane), self.query_one("#files", TextPane)
+        state = self.wizard.state
+        state.plan = None if error is not None else plan
+        if error is not None:
+            summary.show(
+                [
+                    *error_lines(error),
+                    Line(""),
+                    Line("Go back with Esc and correct it; what you typed is kept."),
+                ]
+            )
+            files.show([])
+            self.set_reason("next", "the answers cannot be used yet, see above")
+            self.set_reason("files", "there are no changes to show")
+            return
+        assert state.postfix is not None
+        summary.show(review_lines(plan, state.draft.answers(), state.postfix))
+        files.show(file_lines(plan.files))
+        self.set_reason("next", "")
+        self.query_one("#do-next", Button).set_label("Next: test" if plan.empty else "Next: apply")
+        self.set_reason("files", "there are no changes to show" if plan.empty else "")
+
+    def action_files(self) -> None:
+        """Change between summary and files."""
+        self.toggle_class("-files")
+        self.query_one("#files" if self.has_class("-files") else "#summary").focus()
+
+    def action_back(self) -> None:
+        """From the files back to the summary first."""
+        if self.has_class("-files") and self.has_class("-narrow"):
+            self.action_files()
+        else:
+            super().action_back()
+
+    def do_files(self) -> None:
+        """The Files button."""
+        self.action_files()
+
+    def do_save(self) -> None:
+        """Ask for a path and save the answers."""
+        self.wizard.ask_save()
+
+    def do_next(self) -> None:
+        """To Apply; straight to Test when there is nothing to apply."""
+        plan = self.wizard.state.plan
+        if plan is not None and plan.empty:
+            self.wizard.go_to_id("test")
+        else:
+            self.go_on()

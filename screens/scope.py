@@ -1,0 +1,51 @@
+"""Scope: whose mail uses the smart host."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Optional
+
+from textual.app import ComposeResult
+
+from screens.step import StepScreen
+from screens.texts.lines import Line
+from screens.widgets.choice import Choice
+from screens.widgets.field import Field, field_id
+from screens.widgets.lines import Text
+
+MODES = {
+    "domains": "Senders of the hosted domains (recommended)",
+    "everything": "All outgoing mail, forwarded mail too",
+    "senders": "Only the senders listed below",
+}
+
+
+class ScopeScreen(StepScreen):
+    """Three modes, and the list of senders for the third."""
+
+    field_keys: ClassVar[tuple[str, ...]] = ("scope.mode", "scope.senders")
+
+    def form(self) -> ComposeResult:
+        """The modes and the senders."""
+        yield Text(
+            [Line("Whose mail goes to Conbool? All other mail keeps the way it takes now.")], classes="intro"
+        )
+        yield self.choice("scope.mode", MODES)
+        yield self.field("scope.senders", "alice@example.com, @example.org")
+
+    def first_focus(self) -> Optional[str]:
+        """The modes."""
+        return f"#{field_id('scope.mode')}"
+
+    def on_mount(self) -> None:
+        """Hide the senders where they mean nothing."""
+        super().on_mount()
+        self._show_senders()
+
+    def on_choice_changed(self, event: Choice.Changed) -> None:
+        """Senders matter in their own mode only."""
+        super().on_choice_changed(event)
+        self._show_senders()
+
+    def _show_senders(self) -> None:
+        senders = self.query_one(f"#{field_id('scope.senders')}", Field)
+        senders.set_class(self.draft.text("scope.mode") != "senders", "-off")

@@ -1,0 +1,250 @@
+"""The shape of a guide step: form, help of the field, live preview of what this step adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Optional
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
+
+from conbool_tui.answers import Answers
+from conbool_tui.errors import ConboolError
+from conbool_tui.facts import HostFacts
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import ProgressSink
+from conbool_tui.wizard_state import FIELDS, Draft, FieldError
+from screens import glyphs
+from screens.base import WizardScreen
+from screens.flow import FlowStep
+from screens.texts.diffs import step_lines
+from screens.texts.lines import Line, error_lines
+from screens.widgets.button import Button, button
+from screens.widgets.choice import Choice, Option
+from screens.widgets.field import Field, TextBox, field_id
+from screens.widgets.lines import Hint, Text, TextPane
+
+DEBOUNCE = 0.3
+
+
+class StepScreen(WizardScreen):
+    """A form over some of the answers. Subclasses name their fields and yield their widgets in ``form``."""
+
+    CSS = """
+    StepScreen #main { height: 1fr; layout: vertical; }
+    StepScreen #form { height: auto; max-height: 60%; overflow-y: auto; scrollbar-size: 0 0; }
+    StepScreen #preview { height: 1fr; min-height: 3; margin-top: 1; }
+    StepScreen #about { height: auto; min-height: 1; margin-top: 1; }
+    StepScreen.-large #form, StepScreen.-large #about { display: none; }
+    StepScreen.-large #preview { margin-top: 0; }
+    StepScreen.-wide #main { layout: horizontal; }
+    StepScreen.-wide #left { width: 1fr; height: 1fr; }
+    StepScreen.-wide #form { max-height: 1fr; }
+    StepScreen.-wide #preview { width: 1fr; height: 1fr; margin: 0 0 0 2; }
+    StepScreen.-narrow #left { height: auto; max-height: 64%; }
+    StepScreen .intro { margin-bottom: 1; }
+    StepScreen .caption { height: 1; }
+    StepScreen .-off { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "enlarge", show=False)]
+    field_keys: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, step: FlowStep) -> None:
+        super().__init__(step)
+        self._delay: Optional[Timer] = None
+        self._told: dict[str, FieldError] = {}
+
+    @property
+    def draft(self) -> Draft:
+        """The answers being edited."""
+        return self.wizard.state.draft
+
+    # --- layout
+
+    def body(self) -> ComposeResult:
+        """Form and field help, with the preview below or beside."""
+        with Container(id="main"):
+            with Container(id="left"):
+                with VerticalScroll(id="form", can_focus=False):
+                    yield from self.form()
+                yield Text(id="about")
+            yield TextPane(self.preview_title(), [Line("Working out the changes ...", "dim")], id="preview")
+
+    def form(self) -> ComposeResult:
+        """The step's fields."""
+        raise NotImplementedError
+
+    def buttons(self) -> Sequence[Button]:
+        """Next and Back."""
+        return (button("Next", "next"), button("Back", "back"), button("History", "history"))
+
+    def field(self, key: str, placeholder: str = "", label: str = "") -> Field:
+        """The input of an answer."""
+        return Field(FIELDS[key], self.draft.text(key), placeholder=placeholder, label=label)
+
+    def choice(self, key: str, texts: dict[str, str]) -> Choice:
+        """The radio buttons of an answer."""
+        options = [Option(word, texts[word]) for word in FIELDS[key].choices]
+        return Choice(options, self.draft.text(key), id=field_id(key))
+
+    def preview_title(self) -> str:
+        """Title of the preview."""
+        return "What this step changes"
+
+    def hints(self) -> list[Hint]:
+        """The usual keys, with the one that enlarges the preview."""
+        keys = super().hints()
+        larger = ("F4", "Smaller preview" if self.has_class("-large") else "Larger preview")
+        return [*keys[:-3], larger, *keys[-3:]] if keys[0][0] != "Tab" else [larger, *keys]
+
+    def on_mount(self) -> None:
+        """Ask for the first preview."""
+        super().on_mount()
+        self.refresh_preview(now=True)
+
+    # --- editing
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Keep what is typed; an error already told disappears as soon as it is mended."""
+        event.stop()
+        owner = event.input.parent.parent if event.input.parent is not None else None
+        if isinstance(owner, Field) and self.draft.text(owner.spec.key) != event.value:
+            self.draft.set(owner.spec.key, event.value)
+            self.edited(owner.spec.key)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes to the next field, and tells an error of this one."""
+        event.stop()
+        owner = event.input.parent.parent if event.input.parent is not None else None
+        if isinstance(owner, Field):
+            self.tell(owner.spec.key)
+            self.focus_next()
+
+    def on_choice_changed(self, event: Choice.Changed) -> None:
+        """Keep the chosen word."""
+        event.stop()
+        for key in self.field_keys:
+            if field_id(key) == event.owner.id:
+                self.draft.set(key, event.value)
+                self.edited(key)
+
+    def edited(self, key: str) -> None:
+        """Called after every edit."""
+        for other in list(self._told):
+            self.tell(other)
+        self.refresh_preview()
+
+    def focus_moved(self, widget: Widget) -> None:
+        """Show the help of the field that has the focus, and tell the errors of the one left."""
+        about = self.query_one("#about", Text)
+        for key in self.field_keys:
+            found = self.query(f"#{field_id(key)}")
+            if found and (
+                widget is found.first() or (widget.parent is not None and found.first() in widget.ancestors)
+            ):
+                example = FIELDS[key].example
+                tail = f" Example: {example}" if isinstance(example, str) else ""
+                about.show([Line(f"{glyphs.current().note} {FIELDS[key].help}{tail}", "note")])
+                return
+        about.show([Line("")])
+
+    def tell(self, key: str) -> Optional[FieldError]:
+        """Show or clear the error of a field."""
+        error = self.draft.error(key)
+        self.show_error(key, error)
+        return error
+
+    def show_error(self, key: str, error: Optional[FieldError]) -> None:
+        """Draw an error beside its field."""
+        if error is None:
+            self._told.pop(key, None)
+        else:
+            self._told[key] = error
+        for field in self.query(f"#{field_id(key)}").results(Field):
+            field.tell(error)
+
+    def focus_field(self, key: str) -> None:
+        """Put the focus where the error is."""
+        target = self.query(f"#{field_id(key)}").first()
+        if isinstance(target, Field):
+            target = target.box
+        target.focus()
+
+    # --- preview
+
+    def refresh_preview(self, *, now: bool = False) -> None:
+        """Work out the plan again, shortly after the last key."""
+        if self._delay is not None:
+            self._delay.stop()
+            self._delay = None
+        if now:
+            self._plan()
+        else:
+            self._delay = self.set_timer(DEBOUNCE, self._plan)
+
+    def _plan(self) -> None:
+        answers, facts, session = self.draft.answers(), self.wizard.state.facts, self.wizard.session
+
+        def call(
+            report: ProgressSink, answers: Answers = answers, facts: Optional[HostFacts] = facts
+        ) -> Plan:
+            return session.plan(answers, facts)
+
+        self.run_job("plan", "", call)
+
+    def done_plan(self, plan: Any, error: Optional[ConboolError]) -> None:
+        """Show what this step adds, or why that cannot be said."""
+        pane = self.query_one("#preview", TextPane)
+        wrong = self.draft.errors(self.field_keys)
+        if error is not None:
+            pane.show(error_lines(error))
+            return
+        lines = step_lines(plan, self.step.guide_step) if self.step.guide_step is not None else []
+        if wrong:
+            lines = [Line("! The marked field is not in this preview yet.", "warn"), *lines]
+        pane.show(lines)
+
+    def action_enlarge(self) -> None:
+        """Give the preview the whole screen, or take it back."""
+        self.toggle_class("-large")
+        if self.has_class("-large"):
+            self.query_one("#preview").focus()
+        else:
+            selector = self.first_focus()
+            if selector:
+                self.query_one(selector).focus()
+
+    def action_back(self) -> None:
+        """Out of the large preview first."""
+        if self.has_class("-large"):
+            self.action_enlarge()
+        else:
+            super().action_back()
+
+    # --- going on
+
+    def do_next(self) -> None:
+        """Go on when every field can be used; else to the first that cannot."""
+        self.collect()
+        wrong = [key for key in self.field_keys if self.tell(key) is not None]
+        if wrong:
+            self.focus_field(wrong[0])
+            error = self._told[wrong[0]]
+            mark = glyphs.current().fail
+            self.call_after_refresh(
+                self.say, [Line(f"{mark} {FIELDS[wrong[0]].label}: {error.what}", "fail")]
+            )
+            return
+        self.go_on()
+
+    def collect(self) -> None:
+        """Take over what is typed but not yet entered; for steps with lists."""
+
+
+def typed(box: TextBox) -> str:
+    """Text of a box without blanks around it."""
+    return box.value.strip()

@@ -1,0 +1,159 @@
+"""Guide step C: loop protection and flagged mail."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Optional
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+from textual.widgets import Input
+
+from conbool_tui.wizard_state import FIELDS, FieldError
+from screens import glyphs
+from screens.flow import FlowStep
+from screens.step import StepScreen, typed
+from screens.texts.lines import Line
+from screens.widgets.choice import Choice
+from screens.widgets.field import Field, field_id
+from screens.widgets.lines import Text
+from screens.widgets.row_list import RowList
+
+TRUST = {
+    "local": "Conbool, this server's own networks and programs on it",
+    "conbool": "Conbool's addresses only",
+}
+ACTION = {
+    "folder": "goes to a mailbox folder (Sieve)",
+    "header": "gets X-Spam-Flag: YES",
+    "none": "is left as it is",
+}
+
+
+class StepCScreen(StepScreen):
+    """Conbool's addresses, who is believed, loop headers, flagged mail."""
+
+    CSS = """
+    StepCScreen #headers { height: auto; max-height: 3; }
+    """
+    field_keys: ClassVar[tuple[str, ...]] = (
+        "conbool_networks",
+        "markers.trust",
+        "markers.loop_headers",
+        "markers.spam",
+        "spam.action",
+        "spam.folder",
+    )
+
+    def __init__(self, step: FlowStep) -> None:
+        super().__init__(step)
+        self._header_error: Optional[FieldError] = None
+
+    def form(self) -> ComposeResult:
+        """Addresses, trust, headers with one line to edit the marked one, flagged mail."""
+        yield self.field("conbool_networks", "(from the Setup Assistant, with commas)")
+        yield Text([Line("  Headers are believed from:")], classes="caption")
+        yield self.choice("markers.trust", TRUST)
+        yield Text([Line("  Loop header of each domain:")], classes="caption")
+        yield RowList(empty="no hosted domain is chosen", keys=(("Enter", "Edit"),), id="headers")
+        yield Field(FIELDS["markers.loop_headers"], "", label="Header of the row")
+        yield self.field("markers.spam")
+        yield Text([Line("  Flagged mail:")], classes="caption")
+        yield self.choice("spam.action", ACTION)
+        yield self.field("spam.folder")
+        yield Text(
+            [Line("  Calendar invitations and mail with an empty sender (bounces) always go direct.", "dim")]
+        )
+
+    def first_focus(self) -> Optional[str]:
+        """Conbool's addresses."""
+        return f"#{field_id('conbool_networks')} TextBox"
+
+    def on_mount(self) -> None:
+        """Fill the list of headers."""
+        super().on_mount()
+        self._fill()
+        self._show_header()
+        self._show_folder()
+
+    # --- loop headers
+
+    @property
+    def _headers(self) -> RowList:
+        return self.query_one("#headers", RowList)
+
+    @property
+    def _editing(self) -> Field:
+        return self.query_one(f"#{field_id('markers.loop_headers')}", Field)
+
+    def _domain(self) -> Optional[str]:
+        domains = self.draft.chosen_domains
+        return domains[self._headers.index] if self._headers.index < len(domains) else None
+
+    def _fill(self) -> None:
+        domains = self.draft.chosen_domains
+        width = min(30, max((len(domain) for domain in domains), default=0))
+        self._headers.show([f"{domain:<{width}}  {self.draft.loop_header(domain)}" for domain in domains])
+        self._headers.styles.height = max(1, min(3, len(domains)))
+
+    def _show_header(self) -> None:
+        domain = self._domain()
+        self._editing.box.value = self.draft.loop_header(domain) if domain else ""
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        """The line below shows the header of the marked row."""
+        event.stop()
+        self.collect()
+        self._show_header()
+
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        """Enter on a row edits it."""
+        event.stop()
+        self._editing.box.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """A header being typed is taken over at once when it is one."""
+        if event.input is not self._editing.box:
+            super().on_input_changed(event)
+            return
+        event.stop()
+        self._header_error = None
+        self.collect()
+
+    def collect(self) -> None:
+        """Take over the header of the marked row."""
+        domain, text = self._domain(), typed(self._editing.box)
+        if domain is None or text == self.draft.loop_header(domain):
+            return
+        try:
+            self.draft.set_loop_header(domain, text)
+        except FieldError as error:
+            self._header_error = error
+            return
+        self._fill()
+        self.edited("markers.loop_headers")
+
+    def tell(self, key: str) -> Optional[FieldError]:
+        """The header being typed has no place in the draft until it is right."""
+        if key == "markers.loop_headers":
+            self.show_error(key, self._header_error)
+            return self._header_error
+        return super().tell(key)
+
+    # --- flagged mail
+
+    def on_choice_changed(self, event: Choice.Changed) -> None:
+        """The folder matters only when flagged mail goes to one."""
+        super().on_choice_changed(event)
+        self._show_folder()
+
+    def _show_folder(self) -> None:
+        folder = self.query_one(f"#{field_id('spam.folder')}", Field)
+        folder.set_class(self.draft.text("spam.action") != "folder", "-off")
+
+    def focus_moved(self, widget: Widget) -> None:
+        """The list shares the help of its input."""
+        if isinstance(widget, RowList):
+            text = f"{glyphs.current().note} {FIELDS['markers.loop_headers'].help}"
+            self.query_one("#about", Text).show([Line(text, "note")])
+        else:
+            super().focus_moved(widget)

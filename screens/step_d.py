@@ -1,0 +1,35 @@
+"""Guide step D: mail released from quarantine."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Optional
+
+from textual.app import ComposeResult
+
+from screens.step import StepScreen
+from screens.texts.lines import Line
+from screens.widgets.field import field_id
+from screens.widgets.lines import Text
+
+
+class StepDScreen(StepScreen):
+    """The header of released mail."""
+
+    field_keys: ClassVar[tuple[str, ...]] = ("markers.released",)
+
+    def form(self) -> ComposeResult:
+        """One input."""
+        yield Text(
+            [
+                Line(
+                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a second time,"
+                ),
+                Line("and not into the spam folder. Conbool marks it with this header, value yes."),
+            ],
+            classes="intro",
+        )
+        yield self.field("markers.released")
+
+    def first_focus(self) -> Optional[str]:
+        """The header; it is right for nearly everybody, so Enter goes on to Next."""
+        return f"#{field_id('markers.released')} TextBox"

@@ -1,0 +1,148 @@
+"""Test: the checks of the session, with their transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Optional
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.findings import Finding
+from conbool_tui.receipt import Progress, ProgressSink
+from screens import work
+from screens.base import WizardScreen, elapsed_text
+from screens.flow import FlowStep
+from screens.texts.findings import verdict
+from screens.texts.lines import Line, error_lines, finding_lines
+from screens.widgets.button import Button, button
+from screens.widgets.lines import Hint, TextPane
+
+TESTING = "Testing: TLS to the smart host, and SMTP on port 25 of this server"
+
+
+class TestScreen(WizardScreen):
+    """Begins by itself; can be stopped and repeated."""
+
+    __test__ = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "transcript", show=False)]
+
+    def __init__(self, step: FlowStep) -> None:
+        super().__init__(step)
+        self._doing = ""
+        self._with_detail = False
+
+    def body(self) -> ComposeResult:
+        """One pane."""
+        yield TextPane("Findings", id="findings")
+
+    def buttons(self) -> Sequence[Button]:
+        """Next is always possible: a failed check does not lock the admin in."""
+        none = "there is no transcript yet"
+        return (
+            button("Next: done", "next", "the test is still running"),
+            button("Test again", "again", "the test is still running"),
+            button("Stop", "stop"),
+            button("Transcript", "transcript", none),
+            button("Back", "back"),
+        )
+
+    def hints(self) -> list[Hint]:
+        """The usual keys, with the transcript's."""
+        keys = super().hints()
+        return [*keys[:-3], ("F4", "Transcript"), *keys[-3:]]
+
+    def first_focus(self) -> Optional[str]:
+        """Next."""
+        return "#do-next"
+
+    def on_mount(self) -> None:
+        """Begin at once, or show what an earlier test in this run found."""
+        super().on_mount()
+        if self.wizard.state.findings is None:
+            self.do_again()
+        else:
+            self._show(self.wizard.state.findings)
+
+    def do_again(self) -> None:
+        """Test in a thread."""
+        session, answers = self.wizard.session, self.wizard.state.draft.answers()
+
+        def call(report: ProgressSink) -> list[Finding]:
+            return session.check(answers, report)
+
+        for name in ("next", "again"):
+            self.set_reason(name, "the test is still running")
+        self.set_reason("stop", "")
+        self._doing = ""
+        job = self.run_job("check", TESTING, call)
+        self.waiting(job)
+
+    def waiting(self, job: work.Job) -> None:
+        """Count the seconds."""
+        lines = [Line(elapsed_text(job), "title")]
+        if self._doing:
+            lines.append(Line(f"  {self._doing}"))
+        self.query_one("#findings", TextPane).show(lines)
+
+    def progressed(self, job: work.Job, progress: Progress) -> None:
+        """Say what is being tried."""
+        self._doing = f"{progress.done} of {progress.total}  {progress.text}"
+        self.waiting(job)
+
+    def do_stop(self) -> None:
+        """Stop waiting."""
+        self.cancel_job("check")
+        self.query_one("#findings", TextPane).show(
+            [Line("? NOT TESTED  Stopped. Test again when you like.", "note")]
+        )
+        self._end()
+
+    def done_check(self, findings: Any, error: Optional[ConboolError]) -> None:
+        """Show what was found."""
+        self._end()
+        if error is not None:
+            self.query_one("#findings", TextPane).show(error_lines(error))
+            return
+        self.wizard.state.findings = list(findings)
+        self._show(findings)
+
+    def _end(self) -> None:
+        for name in ("next", "again"):
+            self.set_reason(name, "")
+        self.set_reason("stop", "no test is running")
+
+    def _show(self, findings: Sequence[Finding]) -> None:
+        self.set_reason("stop", "no test is running")
+        for name in ("next", "again"):
+            self.set_reason(name, "")
+        has_detail = any(finding.detail for finding in findings)
+        self.set_reason("transcript", "" if has_detail else "no check left a transcript")
+        lines: list[Line] = []
+        for finding in findings:
+            lines.extend(finding_lines(finding, with_detail=self._with_detail))
+        lines.extend([Line(""), verdict(findings)])
+        title = "Findings and transcript" if self._with_detail else "Findings"
+        self.query_one("#findings", TextPane).show(lines, title)
+
+    def action_transcript(self) -> None:
+        """Show or hide the transcripts."""
+        findings = self.wizard.state.findings
+        if self.job("check") is None and findings is not None:
+            self._with_detail = not self._with_detail
+            self._show(findings)
+            self.query_one("#findings").focus()
+
+    def do_transcript(self) -> None:
+        """The Transcript button."""
+        self.action_transcript()
+
+    def do_next(self) -> None:
+        """On to the end."""
+        self.go_on()
+
+    def action_back(self) -> None:
+        """A running test is given up."""
+        self.cancel_job("check")
+        super().action_back()

@@ -1,0 +1,24 @@
+"""The one sentence the findings add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conbool_tui.findings import Finding, Status
+from screens.texts.lines import Line, status_line
+
+REACHABLE = "SMTP reachable"
+
+
+def verdict(findings: Sequence[Finding]) -> Line:
+    """The words of the Setup Assistant when nothing failed and port 25 answered; else how many checks failed or were not possible."""
+    failed = sum(finding.status is Status.FAIL for finding in findings)
+    if failed:
+        return status_line(Status.FAIL, f"{failed} of {len(findings)} checks failed; see what to do above.")
+    if any(
+        finding.status is Status.OK and REACHABLE.lower() in finding.summary.lower() for finding in findings
+    ):
+        return status_line(
+            Status.OK, f"{REACHABLE}. The next screen says what to type into the Setup Assistant."
+        )
+    return status_line(Status.NOT_TESTED, "Nothing failed, but it could not be shown that SMTP is reachable.")

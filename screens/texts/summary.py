@@ -1,0 +1,113 @@
+"""Review and Done in plain language."""
+
+from __future__ import annotations
+
+from conbool_tui import mail_flow
+from conbool_tui.answers import Answers
+from conbool_tui.facts import PostfixFacts
+from conbool_tui.findings import Status
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import Receipt
+from screens import glyphs
+from screens.texts.diffs import file_state, notice_lines
+from screens.texts.lines import Line, status_line
+
+_TRUST = {
+    "local": "this server's own networks, local commands and Conbool's addresses",
+    "conbool": "Conbool's addresses only",
+}
+
+
+def review_lines(plan: Plan, answers: Answers, facts: PostfixFacts) -> list[Line]:
+    """What will change, in words: purpose, files, commands, what stays, how to undo, and the picture."""
+    if plan.empty:
+        return [
+            status_line(Status.OK, "Nothing to do: the server is set up exactly like this already."),
+            Line(""),
+            *flow_lines(facts, answers, plan),
+        ]
+    lines = [Line("In short", "head"), *(Line(f"  {text}") for text in purpose(answers, facts)), Line("")]
+    warnings = notice_lines(plan.notices)
+    if warnings:
+        lines.extend([*warnings, Line("")])
+    lines.append(Line(f"Files ({len(plan.files)})", "head"))
+    lines.extend(Line(f"  {target.path} ({file_state(target)})") for target in plan.files)
+    lines.extend([Line(""), Line("Commands", "head")])
+    lines.extend(Line(f"  {command}") for command in plan.reload)
+    lines.extend([Line(""), *flow_lines(facts, answers, plan), Line("")])
+    lines.extend([Line("Not touched", "head"), *(Line(f"  {text}") for text in untouched(plan)), Line("")])
+    lines.append(Line("How to take it back", "head"))
+    lines.append(
+        Line("  conbool-tui undo        (or History here). Backups are made before the first write.")
+    )
+    return lines
+
+
+def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
+    """What the answers mean for the mail."""
+    host = answers.smart_host
+    domains = answers.domains or facts.domains.all()
+    who = {
+        "everything": "All outgoing mail",
+        "senders": f"Mail from {_some(answers.scope.senders)}",
+        "domains": f"Mail from senders in {_some(domains)}",
+    }[answers.scope.mode]
+    texts = [
+        f"{who} goes to {host.host}, port {host.port}, and nowhere else if that fails: it waits in the queue.",
+        f"TLS is required and the certificate must carry the name {host.expected_name}.",
+    ]
+    if host.client_certificate:
+        texts.append(f"This server shows its own certificate there: {host.client_certificate}.")
+    texts.append("Mail that has been through Conbool, released mail, calendaring and bounces go direct.")
+    texts.append(f"The headers that say so are believed from {_TRUST[answers.markers.trust]}.")
+    if not answers.conbool_networks:
+        texts.append(
+            "Conbool's addresses are not given: mail from Conbool is recognised by its headers only."
+        )
+    return texts
+
+
+def untouched(plan: Plan) -> list[str]:
+    """What stays as it is."""
+    return [
+        "Every other line, comment and blank in these files; all other files; mail already in the queue.",
+        "Firewall, DNS, certificates, mailboxes, users and passwords.",
+        f"Other mail systems and other Postfix instances than {plan.instance or 'this one'}.",
+    ]
+
+
+def flow_lines(facts: PostfixFacts, answers: Answers, plan: Plan | None) -> list[Line]:
+    """Who sends to whom, before and after."""
+    arrows = glyphs.current().arrows
+    before = mail_flow.picture(mail_flow.hops_before(facts), arrows)
+    after = mail_flow.picture(mail_flow.hops_after(facts, answers), arrows)
+    lines: list[Line] = []
+    if plan is None or not plan.empty:
+        lines.extend([Line("Mail flow before", "head"), *(Line(text) for text in before), Line("")])
+    lines.extend([Line("Mail flow after", "head"), *(Line(text) for text in after)])
+    return lines
+
+
+def done_lines(answers: Answers, facts: PostfixFacts, receipt: Receipt | None, relay_host: str) -> list[Line]:
+    """What to do next in Conbool's web console, how to undo, and the picture."""
+    lines = [
+        Line("Next, in Conbool's web console", "head"),
+        Line("  1. Open the Setup Assistant, step Mail Server, and choose Manual configuration."),
+        Line("  2. As relay host of the inbound mail server, type:"),
+        Line(f"       {relay_host or '(the public name of this server)'}", "title"),
+        Line("     It must lead to port 25 of this server from the internet."),
+        Line('  3. Press Test Connection there. "SMTP reachable" means that all is well.'),
+        Line(""),
+    ]
+    lines.append(Line("To take everything back", "head"))
+    if receipt is not None:
+        lines.append(Line(f"  sudo conbool-tui undo {receipt.id}"))
+    else:
+        lines.append(Line("  Nothing was changed in this run. Earlier changes: sudo conbool-tui history"))
+    lines.extend([Line(""), *flow_lines(facts, answers, None)])
+    return lines
+
+
+def _some(names: tuple[str, ...], limit: int = 3) -> str:
+    shown = ", ".join(names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,100 @@
+"""Work in threads: the result comes back as a message, so that nothing on the screen ever waits.
+
+The threads are daemons of our own and not Textual's workers: leaving the program must not wait for a probe on the network. The one
+piece of work that must not be cut, a change being written, says so with ``shielded`` and is waited for by ``conbool_tui.app``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Optional
+
+from textual.message import Message
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.receipt import Progress
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from conbool_tui.receipt import ProgressSink
+
+
+class CancelledError(ConboolError):
+    """The admin stopped waiting; raised inside the work at its next report of progress."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work under way."""
+
+    name: str
+    text: str
+    started: float = field(default_factory=time.monotonic)
+    cancelled: bool = False
+    shielded: bool = False
+    thread: Optional[threading.Thread] = None
+
+    @property
+    def elapsed(self) -> int:
+        """Whole seconds since it began."""
+        return int(time.monotonic() - self.started)
+
+
+class JobProgress(Message):
+    """A running job has got on."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        super().__init__()
+        self.job = job
+        self.progress = progress
+
+
+class JobDone(Message):
+    """A job has ended, with a result or an error."""
+
+    def __init__(self, job: Job, result: Any, error: Optional[ConboolError]) -> None:
+        super().__init__()
+        self.job = job
+        self.result = result
+        self.error = error
+
+
+def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> Job:
+    """Run ``work`` in a thread and post ``JobProgress`` and ``JobDone`` to ``owner``; a cancelled job posts nothing more."""
+
+    def report(progress: Progress) -> None:
+        if job.cancelled:
+            raise CancelledError("Stopped waiting.")
+        _post(owner, JobProgress(job, progress))
+
+    def run() -> None:
+        result: Any = None
+        error: Optional[ConboolError] = None
+        try:
+            result = work(report)
+        except ConboolError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001 - the thread's edge: an unforeseen error becomes a message, never a traceback
+            error = ConboolError(
+                f"Unexpected: {type(raised).__name__}: {raised}",
+                "This is a fault of the program, not of your server.",
+                "Please report it with the output of: conbool-tui detect --json",
+            )
+        if not job.cancelled:
+            _post(owner, JobDone(job, result, error))
+
+    job.thread = threading.Thread(target=run, name=job.name, daemon=not job.shielded)
+    job.thread.start()
+    return job
+
+
+def _post(owner: MessagePump, message: Message) -> None:
+    try:
+        owner.post_message(message)
+    except RuntimeError:
+        # The screens are gone (the terminal was closed); the work itself goes on and the journal has its outcome.
+        return

@@ -1,0 +1,21 @@
+"""Marks every test by where it lives and what it uses: ``make unit`` and ``make lab`` need no list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
+        if folder == "lab":
+            item.add_marker("lab")
+        if "snap_compare" in getattr(item, "fixturenames", ()):
+            item.add_marker("snapshot")
+            item.add_marker("tui")
+        if item.get_closest_marker("lab") is None:
+            item.add_marker("unit")

@@ -1,0 +1,75 @@
+"""Fixtures for tests that need real machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from .lab import Lab
+from .roots import SUITES
+
+TOOLS = ("debootstrap", "unshare", "nsenter", "ip", "mount")
+HERE = Path(__file__).parent
+
+
+def why_not() -> str:
+    """Why the lab cannot run here, or an empty string."""
+    if os.geteuid() != 0:
+        return "the lab needs root for namespaces and mounts: run `sudo make test`, or use a container with --privileged"
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"missing: {', '.join(missing)}; run `apt-get install debootstrap iproute2 util-linux mount`"
+    return ""
+
+
+def chosen_suites() -> tuple[str, ...]:
+    """The Debian releases to test on: all, or those named in ``CONBOOL_LAB_SUITES`` (with commas between)."""
+    named = tuple(name for name in os.environ.get("CONBOOL_LAB_SUITES", "").split(",") if name)
+    unknown = [name for name in named if name not in SUITES]
+    if unknown:
+        raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {', '.join(SUITES)}")
+    return named or SUITES
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "lab: needs root; sends real mail through real mail servers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab_ready() -> None:
+    """Skips where the lab cannot run; in CI, where it must, fails instead."""
+    reason = why_not()
+    if reason and os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"In CI the lab has to run, but {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(params=chosen_suites(), scope="module")
+def suite(request: pytest.FixtureRequest) -> str:
+    """Each Debian release in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def lab(lab_ready: None) -> Iterator[Lab]:
+    """A lab for one test."""
+    with Lab() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def module_lab(lab_ready: None) -> Iterator[Lab]:
+    """A lab that the tests of a module share; they must not disturb each other (use tokens, undo settings)."""
+    with Lab() as one:
+        yield one
