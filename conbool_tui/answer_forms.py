@@ -18,7 +18,9 @@ RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TLSA", "
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _PLAIN_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-_RECORD_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_RECORD_NAME = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z"
+)
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _FTEXT = re.compile(r"[!-9;-~]+\Z")
 _INSTANCE = re.compile(r"(?:-|[A-Za-z0-9][A-Za-z0-9_.-]*)\Z")
@@ -68,7 +70,9 @@ def domain(text: str) -> str:
     if not text:
         raise FormError("is empty; write a domain such as example.com.")
     if "@" in text:
-        raise FormError(f"is no domain: it holds an @; write {shown(text.rpartition('@')[2])} for the domain alone.")
+        raise FormError(
+            f"is no domain: it holds an @; write {shown(text.rpartition('@')[2])} for the domain alone."
+        )
     if "*" in text:
         raise FormError("is no domain: wildcards are not possible here; list every domain.")
     name = _ascii_name(text)
@@ -111,7 +115,9 @@ def network(text: str) -> str:
     try:
         interface = ipaddress.ip_interface(text)
     except ValueError:
-        raise FormError("is no network; write an address with a prefix length, such as 198.51.100.0/24.") from None
+        raise FormError(
+            "is no network; write an address with a prefix length, such as 198.51.100.0/24."
+        ) from None
     if "%" in text:
         raise FormError("names an interface; write the network alone.")
     if "/" in text and not text.rpartition("/")[2].isdigit():
@@ -119,12 +125,16 @@ def network(text: str) -> str:
     found: Network = interface.network
     if found.prefixlen < SHORTEST_PREFIX[found.version]:
         if found.prefixlen == 0:
-            raise FormError("is the whole Internet: everybody would be taken for Conbool. Write Conbool's own networks.")
+            raise FormError(
+                "is the whole Internet: everybody would be taken for Conbool. Write Conbool's own networks."
+            )
         raise FormError(
             f"is far too large: a prefix shorter than /{SHORTEST_PREFIX[found.version]} cannot be one service's network. Write Conbool's own networks."
         )
     if interface.ip != found.network_address:
-        raise FormError(f"has bits set behind its prefix; write {found} for the network or {interface.ip} for the one address.")
+        raise FormError(
+            f"has bits set behind its prefix; write {found} for the network or {interface.ip} for the one address."
+        )
     if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
         raise FormError("is an IPv4 address in IPv6 clothes; write it as IPv4.")
     if found.is_loopback or found.is_multicast or found.is_unspecified:
@@ -136,11 +146,15 @@ def sender(text: str) -> str:
     """A sender address or ``@domain``, in lower case as Postfix looks it up. Raises FormError."""
     local, at, name = text.rpartition("@")
     if not at:
-        raise FormError(f"is no sender; write an address such as alice@example.com, or {shown('@' + text)} for a whole domain.")
+        raise FormError(
+            f"is no sender; write an address such as alice@example.com, or {shown('@' + text)} for a whole domain."
+        )
     if "*" in local or "*" in name:
         raise FormError("is no sender: wildcards are not possible; write @example.com for a whole domain.")
     if local and (not _DOT_ATOM.match(local) or len(local) > 64):
-        raise FormError("is no sender: the part before the @ is no plain mailbox name (RFC 5321: letters, digits and signs, no blanks or quotes).")
+        raise FormError(
+            "is no sender: the part before the @ is no plain mailbox name (RFC 5321: letters, digits and signs, no blanks or quotes)."
+        )
     return f"{local.lower()}@{domain(name)}"
 
 
@@ -149,7 +163,9 @@ def header(text: str) -> str:
     if text.endswith(":"):
         raise FormError(f"is no header name; leave the colon away: {shown(text[:-1])}.")
     if not _FTEXT.match(text):
-        raise FormError("is no header name; a name is printable ASCII without blanks and colons (RFC 5322), such as X-Conbool-Flag.")
+        raise FormError(
+            "is no header name; a name is printable ASCII without blanks and colons (RFC 5322), such as X-Conbool-Flag."
+        )
     if len(text) > _HEADER_LENGTH:
         raise FormError(f"is too long for a header name ({len(text)} characters, at most {_HEADER_LENGTH}).")
     if text.lower() in _OWNED_HEADERS:
@@ -163,7 +179,9 @@ def file(text: str) -> str:
         raise FormError("is no absolute file name; write it from the root, such as /etc/ssl/certs/mail.pem.")
     for char in text:
         if not char.isprintable() or char.isspace() or char in _FILE_CHARACTERS_REFUSED:
-            raise FormError(f"holds {char!r}, which mail systems treat specially in file names; give the file another name.")
+            raise FormError(
+                f"holds {char!r}, which mail systems treat specially in file names; give the file another name."
+            )
     return text
 
 
@@ -234,11 +252,18 @@ def overlaps(networks: list[str]) -> list[tuple[str, str]]:
     """Pairs of networks (in normal spelling) of which one lies in the other or is the same, in the order given."""
     found: list[tuple[str, str]] = []
     parsed = [ipaddress.ip_network(item) for item in networks]
-    order = sorted(range(len(parsed)), key=lambda index: (parsed[index].version, int(parsed[index].network_address), parsed[index].prefixlen))
+    order = sorted(
+        range(len(parsed)),
+        key=lambda index: (
+            parsed[index].version,
+            int(parsed[index].network_address),
+            parsed[index].prefixlen,
+        ),
+    )
     wide: list[int] = []
     for index in order:
         current = parsed[index]
-        while wide and (parsed[wide[-1]].version != current.version or parsed[wide[-1]].broadcast_address < current.network_address):
+        while wide and not parsed[wide[-1]].overlaps(current):  # type: ignore[arg-type]
             wide.pop()
         if wide:
             first, second = sorted((wide[-1], index))

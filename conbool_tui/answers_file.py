@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 import yaml
 
@@ -31,7 +32,10 @@ from conbool_tui.answers_schema import (
 from conbool_tui.errors import UsageError
 
 _LARGEST = 32 * 1024 * 1024
-_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge"))
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
+)
 _NULL = "tag:yaml.org,2002:null"
 _YES = frozenset(("true", "yes", "on", "1"))
 _NO = frozenset(("false", "no", "off", "0"))
@@ -114,8 +118,20 @@ def from_text(item: AnswerField, texts: Sequence[str], origin: str) -> Given:
         for line in (line for text in texts for line in text.split("\n") if line.strip()):
             parts = line.strip().split(":", 2)
             if len(parts) != 3:
-                raise _refused(item.key, origin, f"{shown(line)} is no record; write TYPE:NAME:PATTERN, such as MX:example.com:conbool.")
-            records.append(Given([(Given(name), Given(part, origin)) for name, part in zip(("type", "name", "matches"), parts)], origin))
+                raise _refused(
+                    item.key,
+                    origin,
+                    f"{shown(line)} is no record; write TYPE:NAME:PATTERN, such as MX:example.com:conbool.",
+                )
+            records.append(
+                Given(
+                    [
+                        (Given(name), Given(part, origin))
+                        for name, part in zip(("type", "name", "matches"), parts)
+                    ],
+                    origin,
+                )
+            )
         return Given(records, origin)
     if item.kind in (Kind.LIST, Kind.MAPPING):
         pieces = [piece.strip() for text in texts for piece in text.replace("\n", ",").split(",")]
@@ -179,7 +195,12 @@ def example() -> str:
 def read(data: bytes, source: str) -> Tree:
     """What a YAML file gives, by path, with the line of every value. Raises AnswerError."""
     if len(data) > _LARGEST:
-        raise AnswerError("", f"{source} is larger than {_LARGEST // 1024 // 1024} MiB.", "That is no answers file.", _SEE_EXAMPLE)
+        raise AnswerError(
+            "",
+            f"{source} is larger than {_LARGEST // 1024 // 1024} MiB.",
+            "That is no answers file.",
+            _SEE_EXAMPLE,
+        )
     loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         loader = loader_class(data)
@@ -188,7 +209,9 @@ def read(data: bytes, source: str) -> Tree:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise AnswerError("", f"{source} is no YAML: {_yaml_reason(error)}", "", _yaml_advice(data, error)) from None
+        raise AnswerError(
+            "", f"{source} is no YAML: {_yaml_reason(error)}", "", _yaml_advice(data, error)
+        ) from None
     except RecursionError:
         raise AnswerError("", f"{source} is nested far too deeply.", "", _SEE_EXAMPLE) from None
     if root is None:
@@ -205,7 +228,12 @@ class _Reader:
 
     def top(self, root: yaml.Node) -> Tree:
         if not isinstance(root, yaml.MappingNode):
-            raise AnswerError("", f"{self.source} holds no keys; an answers file is made of lines such as domains: [example.com].", "", _SEE_EXAMPLE)
+            raise AnswerError(
+                "",
+                f"{self.source} holds no keys; an answers file is made of lines such as domains: [example.com].",
+                "",
+                _SEE_EXAMPLE,
+            )
         tree: Tree = {}
         self.section(root, (), tree)
         return tree
@@ -217,7 +245,9 @@ class _Reader:
         """Refuse aliases: a node met twice, or one inside itself."""
         if not isinstance(node, yaml.ScalarNode):
             if id(node) in self.seen:
-                raise _refused(key, self.origin(node), "is an alias (*name) of another value; write the value itself.")
+                raise _refused(
+                    key, self.origin(node), "is an alias (*name) of another value; write the value itself."
+                )
             self.seen.add(id(node))
 
     def pairs(self, node: yaml.MappingNode, prefix: str) -> Iterable[tuple[str, yaml.ScalarNode, yaml.Node]]:
@@ -231,7 +261,10 @@ class _Reader:
             line = key_node.start_mark.line + 1
             if name in lines:
                 raise AnswerError(
-                    dotted, f"{dotted}: given twice, in line {lines[name]} and line {line} of {self.source}.", "Only one of them could count.", "Remove one."
+                    dotted,
+                    f"{dotted}: given twice, in line {lines[name]} and line {line} of {self.source}.",
+                    "Only one of them could count.",
+                    "Remove one.",
                 )
             lines[name] = line
             yield name, key_node, value_node
@@ -253,7 +286,9 @@ class _Reader:
                     inside = ", ".join(item.path[-1] for item in FIELDS if item.path[:-1] == path)
                     raise _refused(key, self.origin(value_node), f"must hold keys of its own: {inside}.")
             else:
-                raise AnswerError(key, f"{key}: unknown key{_nearest(path)} ({self.origin(key_node)})", "", _SEE_EXAMPLE)
+                raise AnswerError(
+                    key, f"{key}: unknown key{_nearest(path)} ({self.origin(key_node)})", "", _SEE_EXAMPLE
+                )
 
     def value(self, node: yaml.Node, key: str) -> Given:
         self.once(node, key)
@@ -263,7 +298,10 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             self.seen.discard(id(node))
             return Given(
-                [(Given(name, self.origin(key_node)), self.value(child, key)) for name, key_node, child in self.pairs(node, key)],
+                [
+                    (Given(name, self.origin(key_node)), self.value(child, key))
+                    for name, key_node, child in self.pairs(node, key)
+                ],
                 origin,
             )
         if node.tag not in _TAGS:
@@ -274,7 +312,11 @@ class _Reader:
 def _nearest(path: Path) -> str:
     """``; did you mean …?`` for an unknown key, or only a full stop."""
     prefix, name = path[:-1], path[-1]
-    siblings = {item.path[len(prefix)] for item in FIELDS if item.path[: len(prefix)] == prefix and len(item.path) > len(prefix)}
+    siblings = {
+        item.path[len(prefix)]
+        for item in FIELDS
+        if item.path[: len(prefix)] == prefix and len(item.path) > len(prefix)
+    }
     close = difflib.get_close_matches(name.lower().replace("-", "_"), sorted(siblings), 1, 0.6)
     if close:
         return f"; did you mean {'.'.join((*prefix, close[0]))}?"
@@ -330,7 +372,11 @@ def _convert(item: AnswerField, given: Given) -> Any:
     if given.value is None:
         if item.optional:
             return None
-        raise _refused(item.key, given.origin, f"has no value; leave the key away for the default ({_flow(item.default)}).")
+        raise _refused(
+            item.key,
+            given.origin,
+            f"has no value; leave the key away for the default ({_flow(item.default)}).",
+        )
     if item.kind is Kind.SWITCH:
         word = str(given.value).lower()
         if word not in _YES | _NO:
@@ -343,12 +389,20 @@ def _one(item: AnswerField, given: Given, key: str = "") -> Any:
     """One value in its form and, where only some words are allowed, among them. Raises AnswerError."""
     key = key or item.key
     if not isinstance(given.value, str):
-        raise _refused(key, given.origin, "must be a single word or text." if given.value is not None else "has an empty entry.")
+        raise _refused(
+            key,
+            given.origin,
+            "must be a single word or text." if given.value is not None else "has an empty entry.",
+        )
     if item.choices:
         if given.value not in item.choices:
             close = difflib.get_close_matches(given.value.lower(), item.choices, 1)
             hint = f"; did you mean {close[0]}?" if close else "."
-            raise _refused(key, given.origin, f"{shown(given.value)} is not possible; one of {', '.join(item.choices)}{hint}")
+            raise _refused(
+                key,
+                given.origin,
+                f"{shown(given.value)} is not possible; one of {', '.join(item.choices)}{hint}",
+            )
         return given.value
     try:
         return answer_forms.FORMS[item.form](given.value)
@@ -367,7 +421,11 @@ def _list(item: AnswerField, given: Given) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for entry in entries:
         if not isinstance(entry, Given):
-            raise _refused(item.key, given.origin, f"must be a list, such as {_flow(list(item.example or item.default))}.")
+            raise _refused(
+                item.key,
+                given.origin,
+                f"must be a list, such as {_flow(list(item.example or item.default))}.",
+            )
         value = _one(item, entry)
         folded = value.lower()
         if folded in found:
@@ -375,7 +433,9 @@ def _list(item: AnswerField, given: Given) -> tuple[str, ...]:
         found[folded] = value
     if item.form == "network":
         for first, second in answer_forms.overlaps(list(found.values())):
-            raise _refused(item.key, given.origin, f"{first} and {second} overlap; keep the one that is meant.")
+            raise _refused(
+                item.key, given.origin, f"{first} and {second} overlap; keep the one that is meant."
+            )
     return tuple(found.values())
 
 
@@ -398,26 +458,42 @@ def _mapping(item: AnswerField, given: Given) -> dict[str, str]:
 
 def _records(item: AnswerField, given: Given) -> tuple[DnsExpectation, ...]:
     wanted = "a list of records, such as [{type: MX, name: example.com, matches: conbool}]"
-    forms = {"type": answer_forms.record_type, "name": answer_forms.record_name, "matches": answer_forms.pattern}
+    forms = {
+        "type": answer_forms.record_type,
+        "name": answer_forms.record_name,
+        "matches": answer_forms.pattern,
+    }
     found: list[DnsExpectation] = []
     for entry in _entries(item, given, wanted):
-        if not isinstance(entry, Given) or not isinstance(entry.value, list) or not all(isinstance(pair, tuple) for pair in entry.value):
+        if (
+            not isinstance(entry, Given)
+            or not isinstance(entry.value, list)
+            or not all(isinstance(pair, tuple) for pair in entry.value)
+        ):
             raise _refused(item.key, given.origin, f"must be {wanted}.")
         values: dict[str, str] = {}
         for name, value in entry.value:
             if name.value not in forms:
                 close = difflib.get_close_matches(name.value, list(forms), 1)
-                hint = f"; did you mean {item.key}.{close[0]}?" if close else f"; a record has {', '.join(forms)}."
+                hint = (
+                    f"; did you mean {item.key}.{close[0]}?"
+                    if close
+                    else f"; a record has {', '.join(forms)}."
+                )
                 raise _refused(f"{item.key}.{name.value}", name.origin, f"unknown key{hint}")
             if not isinstance(value.value, str):
                 raise _refused(f"{item.key}.{name.value}", value.origin, "must be a single text.")
             try:
                 values[name.value] = forms[name.value](value.value)
             except FormError as error:
-                raise _refused(f"{item.key}.{name.value}", value.origin, f"{shown(value.value)} {error}") from None
+                raise _refused(
+                    f"{item.key}.{name.value}", value.origin, f"{shown(value.value)} {error}"
+                ) from None
         for name in forms:
             if name not in values:
-                raise _refused(f"{item.key}.{name}", entry.origin, f"is missing; every record has {', '.join(forms)}.")
+                raise _refused(
+                    f"{item.key}.{name}", entry.origin, f"is missing; every record has {', '.join(forms)}."
+                )
         record = DnsExpectation(**values)
         if record in found:
             raise _refused(item.key, entry.origin, f"{record.type} {record.name} is listed twice.")
@@ -430,7 +506,9 @@ def _records(item: AnswerField, given: Given) -> tuple[DnsExpectation, ...]:
 
 def _missing(key: str, why: str) -> AnswerError:
     item = BY_PATH[tuple(key.split("."))]
-    return AnswerError(key, f"{key} is missing.", why, f"Give {key} in the answers file, or {item.flag} on the command line.")
+    return AnswerError(
+        key, f"{key} is missing.", why, f"Give {key} in the answers file, or {item.flag} on the command line."
+    )
 
 
 def _check_together(answers: Answers, given: Mapping[Path, Given]) -> None:
@@ -442,28 +520,52 @@ def _check_together(answers: Answers, given: Mapping[Path, Given]) -> None:
 
     smart_host = answers.smart_host
     if answers.inbound.restrict_port_25 and not answers.conbool_networks:
-        raise _missing("conbool_networks", "inbound.restrict_port_25 closes port 25 to everybody else, so Conbool's addresses must be known.")
+        raise _missing(
+            "conbool_networks",
+            "inbound.restrict_port_25 closes port 25 to everybody else, so Conbool's addresses must be known.",
+        )
     if answers.scope.mode == "senders" and not answers.scope.senders:
-        raise _missing("scope.senders", "With scope.mode senders only the listed senders use the smart host, and none is listed.")
+        raise _missing(
+            "scope.senders",
+            "With scope.mode senders only the listed senders use the smart host, and none is listed.",
+        )
     if smart_host.client_certificate and not smart_host.client_key:
-        raise _missing("smart_host.client_key", "smart_host.client_certificate is given, and a certificate is of no use without its key.")
+        raise _missing(
+            "smart_host.client_key",
+            "smart_host.client_certificate is given, and a certificate is of no use without its key.",
+        )
     if smart_host.client_key and not smart_host.client_certificate:
-        raise _missing("smart_host.client_certificate", "smart_host.client_key is given, and a key is of no use without its certificate.")
+        raise _missing(
+            "smart_host.client_certificate",
+            "smart_host.client_key is given, and a key is of no use without its certificate.",
+        )
     if smart_host.host.replace(".", "").isdigit() and smart_host.tls_name is None:
-        raise _missing("smart_host.tls_name", "smart_host.host is an address, and certificates are checked by name.")
+        raise _missing(
+            "smart_host.tls_name", "smart_host.host is an address, and certificates are checked by name."
+        )
     for domain in answers.markers.loop_headers:
         if answers.domains and domain not in answers.domains:
             close = difflib.get_close_matches(domain, answers.domains, 1)
             hint = f"; did you mean {close[0]}?" if close else "; add it to domains, or remove it here."
-            raise _refused("markers.loop_headers", origin("markers.loop_headers"), f"{domain} is not among domains{hint}")
+            raise _refused(
+                "markers.loop_headers", origin("markers.loop_headers"), f"{domain} is not among domains{hint}"
+            )
     known: dict[str, str] = {answers.markers.released.lower(): "markers.released"}
     for name in answers.markers.spam:
         if name.lower() in known:
-            raise _refused("markers.spam", origin("markers.spam"), f"{shown(name)} is {known[name.lower()]} already; the two mean opposite things.")
+            raise _refused(
+                "markers.spam",
+                origin("markers.spam"),
+                f"{shown(name)} is {known[name.lower()]} already; the two mean opposite things.",
+            )
         known[name.lower()] = "markers.spam"
     for domain, name in answers.markers.loop_headers.items():
         if name.lower() in known:
-            raise _refused("markers.loop_headers", origin("markers.loop_headers"), f"{shown(name)} for {domain} is {known[name.lower()]} already.")
+            raise _refused(
+                "markers.loop_headers",
+                origin("markers.loop_headers"),
+                f"{shown(name)} for {domain} is {known[name.lower()]} already.",
+            )
     both = list(answers.conbool_networks + answers.inbound.extra_networks)
     for first, second in answer_forms.overlaps(both):
         raise _refused(
@@ -489,7 +591,9 @@ def _plain(value: Any) -> Any:
 
 def _flow(value: Any) -> str:
     """A value in YAML's one-line style."""
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+    text = yaml.safe_dump(
+        _plain(value), default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("\n...").strip()
 
 
@@ -500,7 +604,12 @@ def _given_back(item: AnswerField, value: Any) -> Given:
     if item.kind is Kind.MAPPING:
         return Given([(Given(key), Given(entry)) for key, entry in value.items()])
     if item.kind is Kind.RECORDS:
-        return Given([Given([(Given(name), Given(text)) for name, text in dataclasses.asdict(entry).items()]) for entry in value])
+        return Given(
+            [
+                Given([(Given(name), Given(text)) for name, text in dataclasses.asdict(entry).items()])
+                for entry in value
+            ]
+        )
     if item.kind is Kind.SWITCH:
         return Given("true" if value else "false")
     return Given(None if value is None else str(value))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping, Union, get_type_hints
+from typing import Any, Union, get_origin, get_type_hints
 
 from conbool_tui.answer_forms import RECORD_TYPES, SHORTEST_PREFIX
 from conbool_tui.answers import Answers, DnsExpectation
@@ -58,9 +59,13 @@ _KINDS: Mapping[object, tuple[Kind, bool]] = {
     int: (Kind.NUMBER, False),
     bool: (Kind.SWITCH, False),
     tuple[str, ...]: (Kind.LIST, False),
-    Mapping[str, str]: (Kind.MAPPING, False),
     tuple[DnsExpectation, ...]: (Kind.RECORDS, False),
 }
+
+
+def _kind(hint: object) -> tuple[Kind, bool]:
+    """How a declared type is built up, and whether it may be absent."""
+    return (Kind.MAPPING, False) if get_origin(hint) is Mapping else _KINDS[hint]
 
 
 def _collect(model: Any, prefix: Path) -> list[AnswerField]:
@@ -73,7 +78,7 @@ def _collect(model: Any, prefix: Path) -> list[AnswerField]:
         if dataclasses.is_dataclass(hint):
             found.extend(_collect(hint, path))
             continue
-        kind, optional = _KINDS[hint]
+        kind, optional = _kind(hint)
         default = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
         data = item.metadata
         found.append(
@@ -207,7 +212,12 @@ def _field_schema(item: AnswerField) -> dict[str, Any]:
         schema.update(
             {
                 "type": "array",
-                "items": {"type": "object", "additionalProperties": False, "required": list(record), "properties": record},
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": list(record),
+                    "properties": record,
+                },
             }
         )
     default = list(item.default) if isinstance(item.default, tuple) else item.default

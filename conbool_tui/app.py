@@ -21,7 +21,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.errors import ExitCode
 from conbool_tui.wizard_state import WizardState
 from screens import glyphs
-from screens.base import BaseScreen, WizardScreen
+from screens.base import BaseScreen
 from screens.dialogs import Question, SaveScreen, TooSmallScreen
 from screens.flow import FLOW, FlowStep
 from screens.ports import WizardSession
@@ -157,13 +157,6 @@ class WizardApp(App[int], inherit_bindings=False):
             self.push_screen(TooSmallScreen(MIN_COLUMNS, MIN_ROWS))
         elif shown and not small:
             self.pop_screen()
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Nothing: terminals copy with their own mouse selection, and an escape sequence could be taken for text."""
-
-    def get_current_step(self) -> Optional[FlowStep]:
-        """The step on the screen, None in History, Help and questions."""
-        return self.screen.step if isinstance(self.screen, WizardScreen) else None
 
 
 def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int:

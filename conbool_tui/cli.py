@@ -8,7 +8,8 @@ import difflib
 import json
 import sys
 import traceback
-from typing import Callable, NoReturn, Optional, Sequence
+from collections.abc import Sequence
+from typing import Callable, NoReturn, Optional
 
 from conbool_tui import __version__, render
 from conbool_tui.answers_schema import FIELDS, AnswerField, Kind, help_with_choices
@@ -61,17 +62,39 @@ def _global_options(parser: argparse.ArgumentParser, *, first: bool) -> None:
         return value if first else argparse.SUPPRESS
 
     group = parser.add_argument_group("global options")
-    group.add_argument("--root", metavar="DIR", default=default("/"), help="work on the system mounted at DIR: files only, no reload")
-    group.add_argument("--mail-system", metavar="NAME", default=default(None), help="the mail system to work on, when several are present")
-    group.add_argument("--instance", metavar="NAME", default=default(None), help="the Postfix instance to work on, when there are several")
-    group.add_argument("--state-dir", metavar="DIR", default=default(DEFAULT_STATE_DIR), help=f"journal and backups (default: {DEFAULT_STATE_DIR})")
+    group.add_argument(
+        "--root",
+        metavar="DIR",
+        default=default("/"),
+        help="work on the system mounted at DIR: files only, no reload",
+    )
+    group.add_argument(
+        "--mail-system",
+        metavar="NAME",
+        default=default(None),
+        help="the mail system to work on, when several are present",
+    )
+    group.add_argument(
+        "--instance",
+        metavar="NAME",
+        default=default(None),
+        help="the Postfix instance to work on, when there are several",
+    )
+    group.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        default=default(DEFAULT_STATE_DIR),
+        help=f"journal and backups (default: {DEFAULT_STATE_DIR})",
+    )
     group.add_argument("--version", action="version", version=f"conbool-tui {__version__}")
 
 
 def _answer_options(parser: argparse.ArgumentParser) -> None:
     """``--answers`` and one flag for every answer, from the one declaration."""
     parser.add_argument("--answers", metavar="FILE", help="the answers file (YAML); - reads standard input")
-    group = parser.add_argument_group("answers", "each overrides the same key of the file; lists are separated by commas")
+    group = parser.add_argument_group(
+        "answers", "each overrides the same key of the file; lists are separated by commas"
+    )
     for item in FIELDS:
         if item.key != "instance":
             _answer_option(group, item)
@@ -87,7 +110,9 @@ def _answer_option(group: argparse._ArgumentGroup, item: AnswerField) -> None:
     text = help_with_choices(item).replace("%", "%%")
     dest = FLAG_PREFIX + item.key
     if item.kind is Kind.SWITCH:
-        group.add_argument(item.flag, dest=dest, action="append", nargs="?", const="true", metavar="true|false", help=text)
+        group.add_argument(
+            item.flag, dest=dest, action="append", nargs="?", const="true", metavar="true|false", help=text
+        )
     else:
         shown = "|".join(item.choices) if item.choices else metavar
         group.add_argument(item.flag, dest=dest, action="append", metavar=shown, help=text)
@@ -113,7 +138,9 @@ def make_parser() -> _Parser:
     detect = add("detect", "show what was found on this server")
     plan = add("plan", "show what would be done; changes nothing (exit 2: changes pending)")
     apply = add("apply", "do it, after showing it and asking")
-    check = add("check", "check the way to Conbool and back, and drift from what was applied (exit 3: a check failed)")
+    check = add(
+        "check", "check the way to Conbool and back, and drift from what was applied (exit 3: a check failed)"
+    )
     undo = add("undo", "take a change back")
     history = add("history", "list recorded changes")
     answers = add("answers", "print an example answers file, or its JSON schema")
@@ -145,9 +172,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
                 used = action.choices[options.command]
         hints = []
         for word in rest:
-            close = difflib.get_close_matches(word.partition("=")[0], used.known_flags(), 1, 0.6) if word.startswith("-") else []
+            close = (
+                difflib.get_close_matches(word.partition("=")[0], used.known_flags(), 1, 0.6)
+                if word.startswith("-")
+                else []
+            )
             hints.append(f"{word} (did you mean {close[0]}?)" if close else word)
-        raise UsageError(f"Not understood: {', '.join(hints)}.", "", f"{used.prog} --help lists what is possible.")
+        raise UsageError(
+            f"Not understood: {', '.join(hints)}.", "", f"{used.prog} --help lists what is possible."
+        )
     return options
 
 
@@ -212,11 +245,17 @@ def _unexpected(host: Optional[Host], argv: Sequence[str], error: Exception) -> 
     from conbool_tui import log
 
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    path = log.record(host, f"unexpected error in: conbool-tui {render.command_text(argv)}\n{details}") if host is not None else None
+    path = (
+        log.record(host, f"unexpected error in: conbool-tui {render.command_text(argv)}\n{details}")
+        if host is not None
+        else None
+    )
     told = ConboolError(
         f"Unexpected error: {type(error).__name__}: {error}",
         "This is a defect in conbool-tui.",
-        f"The details are in {path}; please report them." if path else f"Run it with sudo to have the details written to {log.FILE}.",
+        f"The details are in {path}; please report them."
+        if path
+        else f"Run it with sudo to have the details written to {log.FILE}.",
     )
     _say(render.error_lines(told))
 

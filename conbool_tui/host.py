@@ -272,7 +272,7 @@ class Host:
                 if like is not None:
                     _match(handle, like)
                 else:
-                    if self.is_root:
+                    if self.user_id == 0:
                         os.fchown(handle, 0, 0)
                     os.fchmod(handle, mode)
                 if like is not None and keep_times:
@@ -315,7 +315,7 @@ class Host:
                 if like is not None:
                     _match(handle, like)
                 else:
-                    if self.is_root:
+                    if self.user_id == 0:
                         os.fchown(handle, 0, 0)
                     os.fchmod(handle, mode)
                 if times is not None:

@@ -124,13 +124,11 @@ def plan_script(plan: Plan) -> str:
         return "#!/bin/sh\n# Nothing to do: the configuration is as the answers want it.\nexit 0\n"
     title = f"Connects {plan.system} in {plan.config_directory} to Conbool."
     parts = [_HEAD.replace("{title}", " ".join(title.split())), "# --- nothing may have changed since ---\n"]
-    for target in plan.files:
-        parts.append(_expectation(target))
+    parts.extend(_expectation(target) for target in plan.files)
     parts.extend(("\n", _FUNCTIONS, "# --- the files ---\n"))
     folders = {posixpath.dirname(target.path) for target in plan.files if target.before is None}
     parts.extend(f"folder {shlex.quote(folder)}\n" for folder in sorted(folders))
-    for number, target in enumerate(plan.files, 1):
-        parts.append(_write(number, target))
+    parts.extend(_write(number, target) for number, target in enumerate(plan.files, 1))
     parts.append("\n# --- the mail system's own opinion, then make it effective ---\n")
     if plan.system == "postfix":
         parts.append(f"postfix -c {shlex.quote(plan.config_directory)} check\n")

@@ -13,7 +13,8 @@ import enum
 import hashlib
 import shlex
 import textwrap
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, FileText, HostFacts, Outcome, PostfixFacts
@@ -67,7 +68,9 @@ def labelled(label: str, value: str, indent: int = 2, column: int = 20) -> str:
     """``label   value``, the value wrapped in its own column."""
     head = " " * indent + label
     head = head.ljust(column - 1) + " "
-    body = textwrap.wrap(printable(value), WIDTH - column, break_on_hyphens=False, break_long_words=False) or [""]
+    body = textwrap.wrap(
+        printable(value), WIDTH - column, break_on_hyphens=False, break_long_words=False
+    ) or [""]
     return "\n".join([(head + body[0]).rstrip()] + [" " * column + line for line in body[1:]])
 
 
@@ -81,7 +84,9 @@ def some(items: Sequence[str], limit: int = _LISTED) -> str:
 def error_lines(error: ConboolError) -> str:
     """An error in its three parts for the terminal."""
     parts = error.lines()
-    return "\n".join([paragraph(f"conbool-tui: {parts[0]}", 0, 2)] + [paragraph(part, 2) for part in parts[1:]])
+    return "\n".join(
+        [paragraph(f"conbool-tui: {parts[0]}", 0, 2)] + [paragraph(part, 2) for part in parts[1:]]
+    )
 
 
 def json_value(value: Any) -> Any:
@@ -148,7 +153,9 @@ def detect_text(facts: HostFacts) -> str:
         if detection.postfix is not None:
             lines.extend(_postfix_lines(detection.postfix))
         lines.append("")
-    owner = facts.port_25_owner or ("nobody" if facts.listeners else "unknown (no listening socket can be seen)")
+    owner = facts.port_25_owner or (
+        "nobody" if facts.listeners else "unknown (no listening socket can be seen)"
+    )
     lines.append(labelled("port 25", owner, 0))
     lines.extend(labelled("note", note, 0) for note in facts.notes)
     return "\n".join(lines).rstrip() + "\n"
@@ -162,7 +169,9 @@ def _postfix_lines(facts: PostfixFacts) -> list[str]:
         ("running", "yes" if facts.running else "no"),
     ]
     if len(facts.instances) > 1:
-        rows.append(("instances", some([f"{item.name} ({item.config_directory})" for item in facts.instances])))
+        rows.append(
+            ("instances", some([f"{item.name} ({item.config_directory})" for item in facts.instances]))
+        )
     for label, names in (
         ("mydestination", domains.mydestination),
         ("virtual aliases", domains.virtual_alias),
@@ -176,7 +185,10 @@ def _postfix_lines(facts: PostfixFacts) -> list[str]:
     if not domains.all():
         rows.append(("hosted domains", "none found"))
     rows.append(("relayhost", facts.expanded.get("relayhost") or "none: mail goes to each recipient's MX"))
-    for label, name in (("sender relays", "sender_dependent_relayhost_maps"), ("header checks", "header_checks")):
+    for label, name in (
+        ("sender relays", "sender_dependent_relayhost_maps"),
+        ("header checks", "header_checks"),
+    ):
         if facts.parameters.get(name):
             rows.append((label, facts.parameters[name]))
     for item in facts.content_filters:
@@ -200,7 +212,9 @@ def facts_json(facts: HostFacts) -> dict[str, Any]:
         postfix = detection["postfix"]
         if postfix is not None:
             for group in ("parameters", "expanded"):
-                postfix[group] = {name: _without_secret(name, value) for name, value in postfix[group].items()}
+                postfix[group] = {
+                    name: _without_secret(name, value) for name, value in postfix[group].items()
+                }
             for service in postfix["services"]:
                 for entry in service["options"]:
                     entry["value"] = _without_secret(entry["name"], entry["value"])
@@ -226,7 +240,9 @@ def plan_text(plan: Plan) -> str:
     """The plan in plain language, by guide step."""
     lines: list[str] = []
     if plan.empty:
-        lines.append(paragraph(f"Nothing to do: {plan.system} in {plan.config_directory} is as the answers want it."))
+        lines.append(
+            paragraph(f"Nothing to do: {plan.system} in {plan.config_directory} is as the answers want it.")
+        )
     else:
         instance = f", instance {plan.instance}" if plan.instance not in ("", "-") else ""
         files = _count(len(plan.files), "file")
@@ -244,13 +260,23 @@ def plan_text(plan: Plan) -> str:
         lines.extend(paragraph(command, 2, 4) for command in plan.reload or ("none",))
         lines.extend(("", "Not touched"))
         lines.append(
-            paragraph("Every other setting in these files, every other file, the firewall, the mailboxes and the mail queue.", 2)
+            paragraph(
+                "Every other setting in these files, every other file, the firewall, the mailboxes and the mail queue.",
+                2,
+            )
         )
         lines.extend(("", "Undo"))
-        lines.append(paragraph("conbool-tui undo takes all of this back and keeps what you changed in the meantime.", 2))
+        lines.append(
+            paragraph(
+                "conbool-tui undo takes all of this back and keeps what you changed in the meantime.", 2
+            )
+        )
     if plan.notices:
         lines.extend(("", "Please note"))
-        lines.extend(paragraph(f"{'! ' if notice.level == 'warn' else '- '}{notice.text}", 2, 4) for notice in plan.notices)
+        lines.extend(
+            paragraph(f"{'! ' if notice.level == 'warn' else '- '}{notice.text}", 2, 4)
+            for notice in plan.notices
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -316,9 +342,8 @@ def file_diff(target: FileTarget) -> bytes:
     before, after = _lines(target.before), _lines(target.after)
     old = b"/dev/null" if target.before is None else path
     new = b"/dev/null" if target.after is None else path
-    out: list[bytes] = []
-    for line in difflib.diff_bytes(difflib.unified_diff, before, after, old, new, lineterm=b"\n"):  # type: ignore[arg-type]
-        out.append(line if line.endswith(b"\n") else line + _NO_FINAL_NEWLINE)
+    lines = difflib.diff_bytes(difflib.unified_diff, before, after, old, new, lineterm=b"\n")
+    out = [line if line.endswith(b"\n") else line + _NO_FINAL_NEWLINE for line in lines]
     if not out:
         out = [b"--- " + old + b"\n", b"+++ " + new + b"\n"]
     return b"".join(out)
@@ -345,7 +370,11 @@ def command_text(argv: Sequence[str]) -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """The outcome of apply or undo: what, its id, and how to take it back."""
-    lines = [paragraph(f"{'Change ' + receipt.undo_of + ' taken back' if receipt.undo_of else 'Done'}: {receipt.state.value}.")]
+    lines = [
+        paragraph(
+            f"{'Change ' + receipt.undo_of + ' taken back' if receipt.undo_of else 'Done'}: {receipt.state.value}."
+        )
+    ]
     lines.append(labelled("id", receipt.id, 0, 10))
     if receipt.files:
         lines.append(labelled("files", some(receipt.files), 0, 10))
@@ -362,7 +391,11 @@ def history_text(receipts: Sequence[Receipt]) -> str:
         return "No changes recorded.\n"
     lines: list[str] = []
     for receipt in receipts:
-        what = f"undo of {receipt.undo_of}" if receipt.undo_of else f"{receipt.system}: {_count(len(receipt.titles), 'change')}"
+        what = (
+            f"undo of {receipt.undo_of}"
+            if receipt.undo_of
+            else f"{receipt.system}: {_count(len(receipt.titles), 'change')}"
+        )
         lines.append(paragraph(f"{receipt.id}  {receipt.started}  {receipt.state.value}  {what}", 0, 2))
         lines.extend(paragraph(f"* {title}", 2, 4) for title in receipt.titles[:_LISTED])
         if len(receipt.titles) > _LISTED:
@@ -386,5 +419,11 @@ def findings_text(findings: Sequence[Finding]) -> str:
         if finding.remedy and finding.status is not Status.OK:
             lines.append(paragraph(f"-> {finding.remedy}", 13, 16))
     counts = {status: sum(1 for finding in findings if finding.status is status) for status in Status}
-    lines.extend(("", ", ".join(f"{count} {status.value}" for status, count in counts.items() if count) or "Nothing was checked."))
+    lines.extend(
+        (
+            "",
+            ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+            or "Nothing was checked.",
+        )
+    )
     return "\n".join(lines) + "\n"

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from typing import Optional, Sequence
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Optional
 
 from conbool_tui import answer_forms, answers_file
 from conbool_tui.answers import Answers
@@ -32,7 +35,9 @@ class Session:
         mail_system: name of the mail system to work on when several are present.
     """
 
-    def __init__(self, host: Host, state_dir: str = DEFAULT_STATE_DIR, mail_system: Optional[str] = None) -> None:
+    def __init__(
+        self, host: Host, state_dir: str = DEFAULT_STATE_DIR, mail_system: Optional[str] = None
+    ) -> None:
         self.host = host
         self.state_dir = state_dir
         self.mail_system = mail_system
@@ -55,7 +60,9 @@ class Session:
             if named is None:
                 known = ", ".join(detection.system for detection in facts.detections)
                 raise UsageError(
-                    f"{self.mail_system} is no mail system this program knows.", "", f"Give --mail-system one of: {known}."
+                    f"{self.mail_system} is no mail system this program knows.",
+                    "",
+                    f"Give --mail-system one of: {known}.",
                 )
             return _usable(named)
         found = [detection for detection in facts.detections if detection.outcome is not Outcome.ABSENT]
@@ -69,7 +76,9 @@ class Session:
             names = ", ".join(f"{detection.system} ({detection.summary.rstrip('.')})" for detection in found)
             choices = " or ".join(f"--mail-system {detection.system}" for detection in found)
             raise CheckFailedError(
-                f"Several mail systems found: {names}.", "Only one of them can be worked on at a time.", f"Give {choices}."
+                f"Several mail systems found: {names}.",
+                "Only one of them can be worked on at a time.",
+                f"Give {choices}.",
             )
         return _usable(found[0])
 
@@ -106,8 +115,14 @@ class Session:
         trouble = None
         if smart_host.ca_file is not None:
             trouble = certificates.examine_ca_file(self.host, smart_host.ca_file)
-        if trouble is None and smart_host.client_certificate is not None and smart_host.client_key is not None:
-            trouble = certificates.examine_pair(self.host, smart_host.client_certificate, smart_host.client_key)
+        if (
+            trouble is None
+            and smart_host.client_certificate is not None
+            and smart_host.client_key is not None
+        ):
+            trouble = certificates.examine_pair(
+                self.host, smart_host.client_certificate, smart_host.client_key
+            )
         if trouble is not None:
             raise AnswerError(trouble.key, trouble.what, trouble.why, trouble.todo)
 
@@ -119,7 +134,9 @@ class Session:
         answers = self.complete(answers, facts)
         if target.postfix is None:
             raise CheckFailedError(
-                f"{target.system} was found, and this version cannot plan for it.", "", "Look for a newer version of conbool-tui."
+                f"{target.system} was found, and this version cannot plan for it.",
+                "",
+                "Look for a newer version of conbool-tui.",
             )
         from conbool_tui.planners.postfix import plan_postfix
 
@@ -129,34 +146,49 @@ class Session:
     def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
         """Apply as a transaction. Raises NeedsRootError, LockedError, CheckFailedError, RolledBackError, RollbackIncompleteError."""
         from conbool_tui.mail_system import MailTarget
-        from conbool_tui.systems import system_for
+        from conbool_tui.systems import make_system
         from conbool_tui.transaction import apply_plan
 
         self.require_root("Applying a plan")
-        system = system_for(self.host, MailTarget(plan.system, plan.instance, plan.config_directory))
-        return apply_plan(self.host, self.state_dir, system, plan, progress or _silent)
+        system = make_system(self.host, MailTarget(plan.system, plan.instance, plan.config_directory))
+        return apply_plan(self.host, self.state_dir, system, plan, progress)
 
     def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
         """Take a change back (the newest that is applied when no id is given). Raises as apply, UsageError for an unknown id."""
-        from conbool_tui.systems import system_for
+        from conbool_tui.systems import make_system
         from conbool_tui.transaction import undo_change
 
         self.require_root("Taking a change back")
         found = self.undo_target(change_id)
-        return undo_change(self.host, self.state_dir, lambda target: system_for(self.host, target), found.id, progress or _silent)
+        return undo_change(self.host, self.state_dir, partial(make_system, self.host), found.id, progress)
 
     def undo_target(self, change_id: Optional[str] = None) -> Receipt:
         """The change that ``undo`` would take back. Raises UsageError: unknown id, or nothing to take back."""
+        unfinished = self.unfinished()
+        if unfinished is not None and change_id is None:
+            return unfinished
         changes = list(self.history())
         if change_id is None:
             for receipt in changes:
                 if receipt.state is ChangeState.APPLIED and not receipt.undo_of:
                     return receipt
-            raise UsageError("There is no change to take back.", "", "conbool-tui history lists what was done on this server.")
+            raise UsageError(
+                "There is no change to take back.",
+                "",
+                "conbool-tui history lists what was done on this server.",
+            )
         for receipt in changes:
             if receipt.id == change_id:
+                if receipt.state in (ChangeState.UNDONE, ChangeState.ROLLED_BACK):
+                    raise UsageError(
+                        f"Change {change_id} is {receipt.state.value} already.",
+                        "",
+                        "conbool-tui history lists all changes.",
+                    )
                 return receipt
-        raise UsageError(f"There is no change {change_id}.", "", "conbool-tui history lists the changes and their ids.")
+        raise UsageError(
+            f"There is no change {change_id}.", "", "conbool-tui history lists the changes and their ids."
+        )
 
     def history(self) -> Sequence[Receipt]:
         """All recorded changes, newest first."""
@@ -172,13 +204,15 @@ class Session:
 
     def recover(self, progress: Optional[ProgressSink] = None) -> Optional[Receipt]:
         """Finish the rollback of an unfinished change, under the lock. None when there was nothing to do."""
-        from conbool_tui.systems import system_for
+        from conbool_tui.systems import make_system
         from conbool_tui.transaction import recover
 
         self.require_root("Finishing the rollback")
-        return recover(self.host, self.state_dir, lambda target: system_for(self.host, target), progress or _silent)
+        return recover(self.host, self.state_dir, partial(make_system, self.host), progress)
 
-    def check(self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None) -> list[Finding]:
+    def check(
+        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+    ) -> list[Finding]:
         """Prerequisites and verification: TLS to the smart host, client certificate, SMTP reachability, drift."""
         from conbool_tui.checks.run import run_checks
 
@@ -191,10 +225,25 @@ class Session:
                 answers = dataclasses.replace(answers, domains=default_domains(target.postfix))
         return run_checks(self.host, self.state_dir, facts, target, answers, progress or _silent)
 
+    def save_answers(self, answers: Answers, path: str) -> None:
+        """Write an answers file, mode 0600; a relative path counts from the current folder.
+
+        Raises:
+            AnswerError: the answers could not be read back.
+            HostError, NeedsRootError: the file cannot be written.
+        """
+        text = answers_file.dump(answers_file.checked(answers))
+        # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
+        Host("/").write_atomic(os.path.abspath(path), text.encode("utf-8"), mode=0o600)
+
     def require_root(self, doing: str) -> None:
         """Refuse work that only root can do. Raises NeedsRootError."""
         if not self.host.is_root:
-            raise NeedsRootError(f"{doing} needs root.", "The mail system's files belong to root.", "Run the same command with sudo.")
+            raise NeedsRootError(
+                f"{doing} needs root.",
+                "The mail system's files belong to root.",
+                "Run the same command with sudo.",
+            )
 
 
 def default_domains(facts: PostfixFacts) -> tuple[str, ...]:
@@ -216,7 +265,9 @@ def _usable(detection: Detection) -> Detection:
     """The detection, when there is something to work on. Raises CheckFailedError."""
     if detection.outcome is Outcome.ABSENT:
         raise CheckFailedError(
-            f"No {detection.system} found.", detection.reason or "It is not installed on this host.", "conbool-tui detect shows what was found."
+            f"No {detection.system} found.",
+            detection.reason or "It is not installed on this host.",
+            "conbool-tui detect shows what was found.",
         )
     if detection.outcome is Outcome.BROKEN:
         raise CheckFailedError(
@@ -248,7 +299,10 @@ def _check_instance(answers: Answers, facts: PostfixFacts) -> None:
         return
     if names and answers.instance not in names:
         raise AnswerError(
-            "instance", f"There is no Postfix instance {answers.instance}.", f"This host has: {listed}.", "Give --instance one of these names."
+            "instance",
+            f"There is no Postfix instance {answers.instance}.",
+            f"This host has: {listed}.",
+            "Give --instance one of these names.",
         )
     if names and facts.instance != answers.instance:
         raise AnswerError(
@@ -261,10 +315,15 @@ def _check_instance(answers: Answers, facts: PostfixFacts) -> None:
 
 def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
     """Networks of an address family that Postfix does not speak (inet_protocols, postconf(5)). Raises AnswerError."""
-    spoken = {word.strip().lower() for word in facts.expanded.get("inet_protocols", "all").replace(",", " ").split()}
+    spoken = {
+        word.strip().lower() for word in facts.expanded.get("inet_protocols", "all").replace(",", " ").split()
+    }
     if "all" in spoken or not spoken:
         return
-    lists = (("conbool_networks", answers.conbool_networks), ("inbound.extra_networks", answers.inbound.extra_networks))
+    lists = (
+        ("conbool_networks", answers.conbool_networks),
+        ("inbound.extra_networks", answers.inbound.extra_networks),
+    )
     for key, networks in lists:
         for network in networks:
             family = f"ipv{ipaddress.ip_network(network).version}"
@@ -280,16 +339,28 @@ def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
 def _notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
     """What the admin should know about answers that are allowed and unusual."""
     found: list[Notice] = []
-    private = [item for item in answers.conbool_networks if ipaddress.ip_network(item).is_private and not _documentation(item)]
+    private = [
+        item
+        for item in answers.conbool_networks
+        if ipaddress.ip_network(item).is_private and not _documentation(item)
+    ]
     if private:
         found.append(
-            Notice("note", f"{', '.join(private)} in conbool_networks is private address space; Conbool's own addresses are public.", Step.C)
+            Notice(
+                "note",
+                f"{', '.join(private)} in conbool_networks is private address space; Conbool's own addresses are public.",
+                Step.C,
+            )
         )
     hosted = {name.lower().rstrip(".") for name in facts.domains.all()}
     unknown = [name for name in answers.domains if name not in hosted]
     if unknown and not facts.domains.unlisted:
         shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        found.append(Notice("warn", f"{shown}: not among the domains hosted on this server. Check the spelling.", Step.A))
+        found.append(
+            Notice(
+                "warn", f"{shown}: not among the domains hosted on this server. Check the spelling.", Step.A
+            )
+        )
     return tuple(found)
 
 
@@ -297,9 +368,7 @@ def _documentation(network: str) -> bool:
     """Networks of RFC 5737 and 3849, which Python counts as private and examples use."""
     examples = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
     found = ipaddress.ip_network(network)
-    return any(
-        found.version == block.version and found.network_address in block for block in (ipaddress.ip_network(item) for item in examples)
-    )
+    return any(found.network_address in ipaddress.ip_network(item) for item in examples)
 
 
 def _silent(progress: Progress) -> None:

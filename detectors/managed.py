@@ -249,7 +249,7 @@ _HEADERS = tuple(
 # A block that a tool keeps inside a file leaves the rest of the file to the admin.
 _BLOCK = re.compile(r"\b(?:BEGIN|END)\b.*\bBLOCK\b|\bNOT\s+(?:managed|maintained)\b", re.IGNORECASE)
 _WARNING = re.compile(
-    r"\b(?:do not (?:edit|modify|change)|automatically generated|auto-?generated|will be (?:overwritten|lost))\b",
+    r"\b(?:do not (?:edit|modify|change)|(?:automatically |auto-?)generated|will be (?:overwritten|lost))\b",
     re.IGNORECASE,
 )
 _HEADER_LINES = 40

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from conbool_tui.app import WizardApp
 
 
+WIDE = 120
+
+
 class BaseScreen(Screen[Any]):
     """A screen with a title line, a body, a line of buttons and a line of keys.
 
     A button with the id ``do-next`` calls ``do_next``; a job named ``detect`` ends in ``done_detect(result, error)``.
     """
 
-    CSS = """
+    DEFAULT_CSS = """
     BaseScreen, BaseScreen:ansi { background: ansi_default; color: ansi_default; layout: vertical; overflow: hidden; }
     BaseScreen #title { height: 2; text-style: bold; }
     BaseScreen #body { height: 1fr; padding: 0 1; }
@@ -40,12 +43,12 @@ class BaseScreen(Screen[Any]):
     BaseScreen #buttons { height: 1; }
     BaseScreen #keys { height: 1; }
     """
-    HORIZONTAL_BREAKPOINTS: ClassVar[Optional[list[tuple[int, str]]]] = [(0, "-narrow"), (120, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "focus_next", show=False),
-        Binding("shift+tab", "focus_previous", show=False),
-        Binding("down", "focus_next", show=False),
-        Binding("up", "focus_previous", show=False),
+        Binding("tab", "app.focus_next", show=False),
+        Binding("shift+tab", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
         Binding("escape", "back", show=False),
         Binding("f1,question_mark", "help", show=False),
         Binding("f10,q", "app.leave", show=False),

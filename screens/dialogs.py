@@ -66,7 +66,7 @@ class Question(BaseScreen):
 class SaveScreen(BaseScreen):
     """Asks where to save the answers."""
 
-    CSS = "SaveScreen #saved { margin-top: 1; }"
+    DEFAULT_CSS = "SaveScreen #saved { margin-top: 1; }"
 
     def title_text(self) -> str:
         """What this is."""
@@ -132,7 +132,7 @@ class SaveScreen(BaseScreen):
 class TooSmallScreen(Screen[None]):
     """One line that asks for a larger terminal; goes away by itself."""
 
-    CSS = "TooSmallScreen, TooSmallScreen:ansi { background: ansi_default; color: ansi_default; }"
+    DEFAULT_CSS = "TooSmallScreen, TooSmallScreen:ansi { background: ansi_default; color: ansi_default; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f10,q", "app.leave", show=False)]
 
     def __init__(self, columns: int, rows: int) -> None:

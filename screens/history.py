@@ -23,7 +23,7 @@ from screens.widgets.row_list import RowList
 class HistoryScreen(BaseScreen):
     """A list of changes, the details of the marked one below or beside it."""
 
-    CSS = """
+    DEFAULT_CSS = """
     HistoryScreen #changes { height: 6; }
     HistoryScreen #detail { height: 1fr; margin-top: 1; }
     HistoryScreen.-wide #body { layout: horizontal; }

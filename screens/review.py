@@ -25,7 +25,7 @@ WORKING = "Working out the changes"
 class ReviewScreen(WizardScreen):
     """Summary and files; one after the other on a small terminal, side by side on a wide one."""
 
-    CSS = """
+    DEFAULT_CSS = """
     ReviewScreen #body { layout: vertical; }
     ReviewScreen.-wide #body { layout: horizontal; }
     ReviewScreen.-wide #summary { width: 5fr; }

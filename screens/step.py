@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Optional
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
@@ -19,7 +20,7 @@ from conbool_tui.plan import Plan
 from conbool_tui.receipt import ProgressSink
 from conbool_tui.wizard_state import FIELDS, Draft, FieldError
 from screens import glyphs
-from screens.base import WizardScreen
+from screens.base import WIDE, WizardScreen
 from screens.flow import FlowStep
 from screens.texts.diffs import step_lines
 from screens.texts.lines import Line, error_lines
@@ -29,23 +30,24 @@ from screens.widgets.field import Field, TextBox, field_id
 from screens.widgets.lines import Hint, Text, TextPane
 
 DEBOUNCE = 0.3
+_BARS = 4
 
 
 class StepScreen(WizardScreen):
     """A form over some of the answers. Subclasses name their fields and yield their widgets in ``form``."""
 
-    CSS = """
+    DEFAULT_CSS = """
     StepScreen #main { height: 1fr; layout: vertical; }
-    StepScreen #form { height: auto; max-height: 60%; overflow-y: auto; scrollbar-size: 0 0; }
-    StepScreen #preview { height: 1fr; min-height: 3; margin-top: 1; }
-    StepScreen #about { height: auto; min-height: 1; margin-top: 1; }
-    StepScreen.-large #form, StepScreen.-large #about { display: none; }
-    StepScreen.-large #preview { margin-top: 0; }
+    StepScreen #left { height: auto; }
+    StepScreen #form { height: auto; overflow-y: auto; scrollbar-size: 0 0; }
+    StepScreen #more { height: 1; display: none; }
+    StepScreen #about { height: 2; }
+    StepScreen #preview { height: 1fr; min-height: 3; }
+    StepScreen.-large.-narrow #left { display: none; }
     StepScreen.-wide #main { layout: horizontal; }
     StepScreen.-wide #left { width: 1fr; height: 1fr; }
-    StepScreen.-wide #form { max-height: 1fr; }
+    StepScreen.-wide #about { height: auto; margin-top: 1; }
     StepScreen.-wide #preview { width: 1fr; height: 1fr; margin: 0 0 0 2; }
-    StepScreen.-narrow #left { height: auto; max-height: 64%; }
     StepScreen .intro { margin-bottom: 1; }
     StepScreen .caption { height: 1; }
     StepScreen .-off { display: none; }
@@ -71,6 +73,7 @@ class StepScreen(WizardScreen):
             with Container(id="left"):
                 with VerticalScroll(id="form", can_focus=False):
                     yield from self.form()
+                yield Text(id="more")
                 yield Text(id="about")
             yield TextPane(self.preview_title(), [Line("Working out the changes ...", "dim")], id="preview")
 
@@ -98,13 +101,33 @@ class StepScreen(WizardScreen):
     def hints(self) -> list[Hint]:
         """The usual keys, with the one that enlarges the preview."""
         keys = super().hints()
-        larger = ("F4", "Smaller preview" if self.has_class("-large") else "Larger preview")
+        larger = ("F4", "Form" if self.has_class("-large") else "Preview")
         return [*keys[:-3], larger, *keys[-3:]] if keys[0][0] != "Tab" else [larger, *keys]
 
     def on_mount(self) -> None:
         """Ask for the first preview."""
         super().on_mount()
+        form = self.query_one("#form", VerticalScroll)
+        self.watch(form, "scroll_y", self._show_more, init=False)
+        self.watch(form, "virtual_size", self._show_more, init=False)
         self.refresh_preview(now=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The form takes what it needs, but leaves room for the preview below it."""
+        rows = event.size.height - _BARS
+        narrow = event.size.width < WIDE
+        self.query_one("#form").styles.max_height = max(4, rows * 13 // 20 if narrow else rows - 3)
+        self._show_more()
+
+    def _show_more(self) -> None:
+        self.call_after_refresh(self._draw_more)
+
+    def _draw_more(self) -> None:
+        form, more = self.query_one("#form", VerticalScroll), self.query_one("#more", Text)
+        above, below = form.scroll_y > 0, form.scroll_y < form.max_scroll_y
+        more.display = above or below
+        where = " and ".join(name for name, there in (("above", above), ("below", below)) if there)
+        more.show([Line(f"  (more fields {where}: arrows or Tab)", "dim")])
 
     # --- editing
 

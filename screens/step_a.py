@@ -21,7 +21,7 @@ from screens.widgets.row_list import RowList
 class StepAScreen(StepScreen):
     """Smart host, its certificate, ours, and the hosted domains."""
 
-    CSS = """
+    DEFAULT_CSS = """
     StepAScreen #domains { height: auto; max-height: 3; }
     """
     field_keys: ClassVar[tuple[str, ...]] = (

@@ -32,7 +32,7 @@ ACTION = {
 class StepCScreen(StepScreen):
     """Conbool's addresses, who is believed, loop headers, flagged mail."""
 
-    CSS = """
+    DEFAULT_CSS = """
     StepCScreen #headers { height: auto; max-height: 3; }
     """
     field_keys: ClassVar[tuple[str, ...]] = (

@@ -37,7 +37,7 @@ class Found:
 class WelcomeScreen(WizardScreen):
     """Detection with its outcomes; recovery of a change that a crash cut off comes first."""
 
-    CSS = """
+    DEFAULT_CSS = """
     WelcomeScreen #intro { margin-bottom: 1; }
     WelcomeScreen #which { height: auto; }
     WelcomeScreen #found { height: 1fr; }
@@ -51,7 +51,7 @@ class WelcomeScreen(WizardScreen):
     def body(self) -> ComposeResult:
         """Introduction, a choice where there is one, and what was found."""
         yield Text(
-            [Line("Route this server's mail through Conbool: see every change first, apply, test, undo.")],
+            [Line("Routes this server's mail through Conbool. Nothing changes before you say so.")],
             id="intro",
         )
         yield Vertical(id="which")

@@ -33,7 +33,9 @@ class _EncryptedError(Exception):
     """The key asks for a passphrase."""
 
 
-def examine_pair(host: Host, certificate: str, key: str, now: Optional[datetime.datetime] = None) -> Optional[Trouble]:
+def examine_pair(
+    host: Host, certificate: str, key: str, now: Optional[datetime.datetime] = None
+) -> Optional[Trouble]:
     """Why a client certificate and its key cannot be used; None when they can.
 
     Args:
@@ -87,7 +89,12 @@ def _match(host: Host, certificate: str, key: str, why: str) -> Optional[Trouble
         context.load_cert_chain(str(host.real(certificate)), str(host.real(key)), no_passphrase)
     except _EncryptedError:
         todo = f"Store it without one: openssl pkey -in {key} -out NEWFILE"
-        return Trouble("smart_host.client_key", f"The key {key} is protected by a passphrase.", "Nobody is there to type it when mail is sent.", todo)
+        return Trouble(
+            "smart_host.client_key",
+            f"The key {key} is protected by a passphrase.",
+            "Nobody is there to type it when mail is sent.",
+            todo,
+        )
     except ssl.SSLError as error:
         if "MISMATCH" in (error.reason or ""):
             return Trouble(
@@ -98,9 +105,16 @@ def _match(host: Host, certificate: str, key: str, why: str) -> Optional[Trouble
             )
         reason = error.reason or "unknown reason"
         todo = "Look at both files (openssl x509 -in …, openssl pkey -in …)."
-        return Trouble("smart_host.client_key", f"{certificate} and {key} cannot be loaded: {reason}.", why, todo)
+        return Trouble(
+            "smart_host.client_key", f"{certificate} and {key} cannot be loaded: {reason}.", why, todo
+        )
     except OSError as error:
-        return Trouble("smart_host.client_key", f"{certificate} and {key} cannot be loaded: {error.strerror}.", why, "Look at both files.")
+        return Trouble(
+            "smart_host.client_key",
+            f"{certificate} and {key} cannot be loaded: {error.strerror}.",
+            why,
+            "Look at both files.",
+        )
     return None
 
 
@@ -123,9 +137,13 @@ def examine_ca_file(host: Host, path: str) -> Optional[Trouble]:
 def _content(host: Host, path: str, key: str, what: str) -> tuple[Optional[bytes], Optional[Trouble]]:
     why = f"{key} names it, and the mail server must be able to read it."
     if not host.exists(path):
-        return None, Trouble(key, f"The {what} {path} does not exist.", why, f"Correct {key}, or leave it away.")
+        return None, Trouble(
+            key, f"The {what} {path} does not exist.", why, f"Correct {key}, or leave it away."
+        )
     if not host.is_file(path):
-        return None, Trouble(key, f"The {what} {path} is not a regular file.", why, f"Give {key} the name of a file.")
+        return None, Trouble(
+            key, f"The {what} {path} is not a regular file.", why, f"Give {key} the name of a file."
+        )
     try:
         return host.read_bytes(path), None
     except (HostError, NeedsRootError) as error:
@@ -154,7 +172,14 @@ def client_certificate_findings(host: Host, certificate: Optional[str], key: Opt
     if host.stat(key).st_mode & _OTHERS_MAY_READ:
         summary = f"Every user of this server can read the client key {key}."
         return [Finding("client-certificate", Status.WARN, summary, detail, f"chmod o-rwx {key}")]
-    return [Finding("client-certificate", Status.OK, f"The client certificate is valid until {_day(found.not_after)}.", detail)]
+    return [
+        Finding(
+            "client-certificate",
+            Status.OK,
+            f"The client certificate is valid until {_day(found.not_after)}.",
+            detail,
+        )
+    ]
 
 
 def _day(moment: datetime.datetime) -> str:

@@ -9,11 +9,12 @@ import binascii
 import datetime
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 _PEM = re.compile(
-    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[ \t\r]*\n(.*?)-----END (?:TRUSTED |X509 )?CERTIFICATE-----", re.DOTALL
+    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[ \t\r]*\n(.*?)-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
+    re.DOTALL,
 )
 _KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _SEQUENCE, _SET, _OID, _BOOLEAN, _OCTETS = 0x30, 0x31, 0x06, 0x01, 0x04
@@ -161,7 +162,9 @@ def _alternative_names(extensions: bytes) -> tuple[str, ...]:
         found: list[str] = []
         for tag, value in _items(next(_items(content))[1]):
             if tag == _DNS_NAME:
-                found.append("".join(char if char.isprintable() else "?" for char in value.decode("ascii", "replace")))
+                found.append(
+                    "".join(char if char.isprintable() else "?" for char in value.decode("ascii", "replace"))
+                )
             elif tag == _IP_ADDRESS:
                 found.append(str(ipaddress.ip_address(value)))
         return tuple(found)

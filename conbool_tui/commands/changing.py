@@ -28,7 +28,10 @@ def apply(context: Context) -> int:
         if context.wants_json:
             context.data_json({"changed": False, "receipt": None})
         return ExitCode.PENDING
-    log.record(session.host, f"apply: {len(plan.changes)} changes in {', '.join(target.path for target in plan.files)}")
+    log.record(
+        session.host,
+        f"apply: {len(plan.changes)} changes in {', '.join(target.path for target in plan.files)}",
+    )
     try:
         receipt = session.apply(plan, context.progress)
     except ConboolError as error:

@@ -74,7 +74,9 @@ class Context:
         """
         if sys.stdin is None or not sys.stdin.isatty() or reads_stdin(self.options):
             raise UsageError(
-                "There is no terminal to ask on.", "Nothing is changed without a yes, and nothing was changed.", f"Look at the plan, then add {instead}."
+                "There is no terminal to ask on.",
+                "Nothing is changed without a yes, and nothing was changed.",
+                f"Look at the plan, then add {instead}.",
             )
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
@@ -128,11 +130,17 @@ def _read(name: str) -> tuple[str, bytes]:
     """The answers file's name for messages, and its content. Raises UsageError."""
     if name in _STDIN_NAMES:
         if sys.stdin is None or sys.stdin.isatty():
-            raise UsageError("--answers - reads standard input, and nothing is piped in.", "", "Write … | conbool-tui plan --answers -")
+            raise UsageError(
+                "--answers - reads standard input, and nothing is piped in.",
+                "",
+                "Write … | conbool-tui plan --answers -",
+            )
         return "standard input", sys.stdin.buffer.read()
     path = os.path.abspath(name)
     try:
         # The file belongs to the admin at the keyboard, not to the system below --root.
         return name, Host("/").read_bytes(path)
     except ConboolError as error:
-        raise UsageError(f"The answers file {error.what}", error.why, "Give --answers the name of a readable file.") from None
+        raise UsageError(
+            f"The answers file {error.what}", error.why, "Give --answers the name of a readable file."
+        ) from None

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 
+from conbool_tui.answers import Answers
 from conbool_tui.commands.context import Context
 from conbool_tui.errors import ConboolError, UsageError
 
@@ -22,11 +23,19 @@ def wizard(context: Context) -> int:
     instead = _INSTEAD.format(host=socket.gethostname() or "HOST")
     for stream, name in ((sys.stdin, "standard input"), (sys.stderr, "standard error")):
         if stream is None or not stream.isatty():
-            raise UsageError(f"The wizard needs a terminal, and {name} is none.", "It is shown on the terminal and read from it.", instead)
+            raise UsageError(
+                f"The wizard needs a terminal, and {name} is none.",
+                "It is shown on the terminal and read from it.",
+                instead,
+            )
     term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         shown = f"TERM is {term}" if term else "TERM is not set"
-        raise UsageError(f"The wizard needs a terminal that can place text, and {shown}.", "It would paint garbage.", instead)
+        raise UsageError(
+            f"The wizard needs a terminal that can place text, and {shown}.",
+            "It would paint garbage.",
+            instead,
+        )
     context.session.require_root("The wizard")
     try:
         from conbool_tui.app import run_wizard
@@ -38,4 +47,5 @@ def wizard(context: Context) -> int:
             "Everything else works without it.",
             "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
         ) from None
-    return run_wizard(context.session)
+    instance = context.options.instance
+    return run_wizard(context.session, None if instance is None else Answers(instance=instance))

@@ -58,17 +58,20 @@ class PostfixSystem:
         """
         for program in ("postfix", "postconf", "postmap"):
             if self._host.which(program) is None:
-                return [Problem(f"Postfix's program {program} is not installed", "install Postfix or repair its package")]
+                return [Problem(f"Postfix's program {program} is not installed", "repair its package")]
         for option in ("-n", "-M"):
             result = self._host.run(["postconf", "-c", self._directory, option])
             if not result.ok:
-                return [Problem("Postfix cannot read its present configuration", _last_line(result.error_text()))]
+                said = _last_line(result.error_text())
+                return [Problem("Postfix cannot read its present configuration", said)]
         if not self._host.live:
             return []
         if not self.running():
             return [Problem("Postfix is not running", f"start it first: {self._start_command()}")]
-        self._greeting = {address: said for address in self._addresses() if (said := _greeted(address)) is
-        not None} self._watch().mark() return []
+        greetings = {address: _greeted(address) for address in self._addresses()}
+        self._greeting = {address: said for address, said in greetings.items() if said is not None}
+        self._watch().mark()
+        return []
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """postconf(1) and postmap(1) on a staged copy; see postfix_judge."""
@@ -148,14 +151,15 @@ class PostfixSystem:
 
     def _watch(self) -> PostfixLog:
         if self._log is None:
-            self._log = PostfixLog(self._host, self._parameter("maillog_file"), self._parameter("syslog_name"))
+            file, name = self._parameter("maillog_file"), self._parameter("syslog_name")
+            self._log = PostfixLog(self._host, file, name)
         return self._log
 
     def _postfix(self, verb: str) -> CommandResult:
         return self._host.run(["postfix", "-c", self._directory, verb], timeout=60)
 
     def _units(self) -> list[str]:
-        """systemd units that may run this instance: Debian's template first, then the plain one for the
+        """Systemd units that may run this instance: Debian's template first, then the plain one for the
         default instance.
         """
         units = [f"postfix@{self._instance}.service"]
@@ -171,7 +175,7 @@ class PostfixSystem:
 
     def _start_command(self) -> str:
         if self._host.has_systemd():
-            return "systemctl start postfix" if self._instance == "-" else f"systemctl start postfix@{self._instance}"
+            return f"systemctl start postfix{'' if self._instance == '-' else '@' + self._instance}"
         return "postfix start" if self._instance == "-" else f"postfix -c {self._directory} start"
 
 

@@ -20,7 +20,7 @@ from conbool_tui.systems.staging import StagedCopy
 
 _TABLE = re.compile(r"(?<![\w.-])([a-z][a-z0-9]*):((?:/|\$\{?config_directory\}?/)[^\s,{}()]+)")
 _READINGS = (("-n",), ("-M",), ("-P",), ("-xn",), ("-xP",))
-_NO_FILE = frozenset(("static", "inline", "unix", "inet", "proxy", "tcp", "socketmap", "fail", "environ", "http", "https"))
+_NO_FILE = frozenset(("static", "inline", "unix", "inet", "local", "tcp", "socketmap", "fail", "environ"))
 
 
 class _Reading:
@@ -37,7 +37,9 @@ class _Reading:
                 if text and text not in self.warnings:
                     self.warnings.append(text)
             if not result.ok:
-                self.fatal = self.warnings[-1] if self.warnings else f"postconf ended with {result.returncode}"
+                self.fatal = (
+                    self.warnings[-1] if self.warnings else f"postconf ended with {result.returncode}"
+                )
                 return
             self.texts[options[0]] = copy.live_text(result.text())
 
@@ -56,8 +58,9 @@ class _Reading:
         return _assignments(self.texts["-P"])
 
 
-def judge(host: Host, config_directory: str, plan: Plan, files: Mapping[str, Optional[bytes]]) ->
-list[Problem]:
+def judge(
+    host: Host, config_directory: str, plan: Plan, files: Mapping[str, Optional[bytes]]
+) -> list[Problem]:
     """Compare a copy with the candidate laid over it to an unchanged copy.
 
     Raises:
@@ -96,7 +99,11 @@ def _new_warnings(before: _Reading, after: _Reading) -> list[Problem]:
         return re.sub(r", line \d+|line \d+", "", text)
 
     known = {shape(text) for text in before.warnings}
-    return [Problem("Postfix warns about the new configuration", text) for text in after.warnings if shape(text) not in known]
+    return [
+        Problem("Postfix warns about the new configuration", text)
+        for text in after.warnings
+        if shape(text) not in known
+    ]
 
 
 def _parameters(plan: Plan, before: _Reading, after: _Reading) -> list[Problem]:
@@ -112,7 +119,10 @@ def _parameters(plan: Plan, before: _Reading, after: _Reading) -> list[Problem]:
         wanted = None if change.after is None else " ".join(change.after.split())
         if new.get(change.key) != wanted:
             problems.append(
-                Problem(f"Postfix reads another value of {change.key} than planned", new.get(change.key, "(not set)"))
+                Problem(
+                    f"Postfix reads another value of {change.key} than planned",
+                    new.get(change.key, "(not set)"),
+                )
             )
     return problems
 
@@ -139,7 +149,8 @@ def _services(plan: Plan, before: _Reading, after: _Reading) -> list[Problem]:
         if old_overrides.get(name) != new_overrides.get(name):
             changed.add(name.rsplit("/", 1)[0])
     return [
-        Problem(f"The service {name} would change although the plan does not name it") for name in sorted(changed - allowed)
+        Problem(f"The service {name} would change although the plan does not name it")
+        for name in sorted(changed - allowed)
     ]
 
 
@@ -167,12 +178,14 @@ def _tables(
             if line.strip() and f"{copy.path}/main.cf" not in line
         ]
         if said or result.returncode not in (0, 1):
-            problems.append(Problem(f"The table {kind}:{copy.live_text(path)} cannot be used", "; ".join(said[:3])))
+            problems.append(
+                Problem(f"The table {kind}:{copy.live_text(path)} cannot be used", "; ".join(said[:3]))
+            )
     return problems
 
 
 def _table_names(reading: _Reading) -> set[tuple[str, str]]:
-    found = set()
+    found: set[tuple[str, str]] = set()
     for text in (reading.texts["-xn"], reading.texts["-xP"]):
         found.update((kind, posixpath.normpath(path)) for kind, path in _TABLE.findall(text))
     return found

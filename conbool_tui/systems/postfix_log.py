@@ -15,8 +15,18 @@ _LIMIT = 4 * 1024 * 1024
 _LINE = re.compile(r"(\S+)/([A-Za-z0-9_.-]+)\[\d+\]: (fatal|panic): (.*)")
 # Commands people and programs run; their failures say nothing about the running system.
 _COMMANDS = frozenset(
-    "postalias postcat postconf postdrop postfix postfix-script postkick postlock postlog postmap
-    postmulti postqueue " "postsuper sendmail".split()
+    [
+        "postalias",
+        "postcat",
+        "postconf",
+        "postdrop",
+        "postfix",
+        "postfix-script",
+        "postkick",
+        "postlock",
+        "postlog",
+    ]
+    + ["postmap", "postmulti", "postqueue", "postsuper", "sendmail"]
 )
 
 
@@ -77,8 +87,9 @@ class PostfixLog:
 
     def _journal_lines(self) -> list[str]:
         # 2 is syslog's facility "mail".
-        argv = ["journalctl", "-q", "--no-pager", "-o", "short", f"--since=@{self._since:.3f}",
-        "SYSLOG_FACILITY=2"] try:
+        since = f"--since=@{self._since:.3f}"
+        argv = ["journalctl", "-q", "--no-pager", "-o", "short", since, "SYSLOG_FACILITY=2"]
+        try:
             return self._host.run(argv, timeout=15).text().split("\n")
         except ConboolError:
             return []

@@ -204,7 +204,7 @@ def _damaged(store: Store, change_id: str, detail: str) -> CheckFailedError:
     return CheckFailedError(
         f"The record of change {change_id} is damaged: {detail}.",
         "Nothing can be taken back from a record that is not whole.",
-        f"Look at {store.folder(change_id)}; the contents of the files before the change lie in its folder before/.",
+        f"Look at {store.folder(change_id)}; its folder before/ holds the files' contents before the change.",
     )
 
 

@@ -18,8 +18,8 @@ class Button(LineWidget, can_focus=True):
     DEFAULT_CSS = "Button { height: 1; width: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "press", show=False),
-        Binding("right", "screen.focus_next", show=False),
-        Binding("left", "screen.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+        Binding("left", "app.focus_previous", show=False),
     ]
     keys = (("Enter", "Do it"),)
 

@@ -92,7 +92,7 @@ class Toggle(LineWidget, can_focus=True):
     """Yes or no: ``[x]`` and ``[ ]``. Space or Enter changes it."""
 
     DEFAULT_CSS = "Toggle { height: 1; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "toggle", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "change", show=False)]
     keys = (("Space", "Change"),)
 
     class Changed(Message):
@@ -117,7 +117,7 @@ class Toggle(LineWidget, can_focus=True):
         """The box and its label."""
         return Line(f"{'>' if self.has_focus else ' '} [{'x' if self.value else ' '}] {self.label}")
 
-    def action_toggle(self) -> None:
+    def action_change(self) -> None:
         """Change the box."""
         self.value = not self.value
         self.refresh()

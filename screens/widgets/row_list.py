@@ -29,7 +29,7 @@ class RowList(LineWidget, can_focus=True):
         Binding("pagedown", "page(1)", show=False),
         Binding("home", "edge(-1)", show=False),
         Binding("end", "edge(1)", show=False),
-        Binding("space", "toggle", show=False),
+        Binding("space", "change", show=False),
         Binding("enter", "choose", show=False),
     ]
 
@@ -132,7 +132,7 @@ class RowList(LineWidget, can_focus=True):
         """Move to the first or last row."""
         self._go(0 if side < 0 else len(self.rows) - 1)
 
-    def action_toggle(self) -> None:
+    def action_change(self) -> None:
         """Change a check box."""
         if self.checks is not None and self.rows:
             self.checks[self.index] = not self.checks[self.index]
@@ -142,6 +142,6 @@ class RowList(LineWidget, can_focus=True):
     def action_choose(self) -> None:
         """Act on the row: Enter changes a check box too, where nothing else is meant."""
         if self.checks is not None:
-            self.action_toggle()
+            self.action_change()
         elif self.rows:
             self.post_message(self.Chosen(self, self.index))

@@ -118,7 +118,9 @@ def send(
             try:
                 client.note("AUTH", client.login(*auth))
             except smtplib.SMTPAuthenticationError as error:
-                message = error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
+                message = (
+                    error.smtp_error if isinstance(error.smtp_error, bytes) else error.smtp_error.encode()
+                )
                 client.note("AUTH", (error.smtp_code, message))
                 return sent
             except smtplib.SMTPNotSupportedError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -13,7 +12,6 @@ from .lab import Lab
 from .roots import SUITES
 
 TOOLS = ("debootstrap", "unshare", "nsenter", "ip", "mount")
-HERE = Path(__file__).parent
 
 
 def why_not() -> str:
@@ -33,16 +31,6 @@ def chosen_suites() -> tuple[str, ...]:
     if unknown:
         raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {', '.join(SUITES)}")
     return named or SUITES
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "lab: needs root; sends real mail through real mail servers")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lab)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,9 @@ class StubDNS:
 
     # -- what tests say and ask
 
-    def trouble(self, name: str, rcode: Optional[str] = None, *, delay: float = 0.0, drop: bool = False) -> None:
+    def trouble(
+        self, name: str, rcode: Optional[str] = None, *, delay: float = 0.0, drop: bool = False
+    ) -> None:
         """Make questions for ``name`` fail with an rcode such as SERVFAIL, come late, or stay unanswered."""
         self._trouble[plain(name)] = Trouble(rcode, delay, drop)
 

@@ -270,7 +270,9 @@ class Lab:
             options = message.options if isinstance(message, Message) else ()
         context = None
         if tls or client_name:
-            context = self.authority.client_context(self.authority.issue(client_name) if client_name else None)
+            context = self.authority.client_context(
+                self.authority.issue(client_name) if client_name else None
+            )
         return client.send(
             self.inet,
             source,
@@ -326,7 +328,9 @@ class Lab:
         deadline = time.monotonic() + timeout
         while len(self.where(token)) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(self.where(token))} of {count} copies after {timeout} s\n" + self.report())
+                raise TimeoutError(
+                    f"{len(self.where(token))} of {count} copies after {timeout} s\n" + self.report()
+                )
             time.sleep(0.05)
         self.settle(max(1.0, deadline - time.monotonic()))
         return self.where(token)

@@ -26,7 +26,14 @@ from .snapshot import Entry, snapshot
 
 INIT = Path(__file__).with_name("init.py")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8", "TERM": "dumb"}
+ENVIRONMENT = {
+    "PATH": PATH,
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+}
 APP = "/usr/lib/conbool-tui"
 LAUNCHER = f"""#!/bin/sh
 export PYTHONPATH={APP}/app:{APP}/vendor PYTHONPYCACHEPREFIX={APP}/bytecode
@@ -118,7 +125,9 @@ class Machine:
     # The directories whose files are mail on its way, in the order mail takes through them.
     busy_queues: Sequence[str] = ()
 
-    def __init__(self, spec: RootSpec, place: Place, netns: Namespace, mounts: Optional[Mounts] = None) -> None:
+    def __init__(
+        self, spec: RootSpec, place: Place, netns: Namespace, mounts: Optional[Mounts] = None
+    ) -> None:
         self.spec = spec
         self.place = place
         self.netns = netns
@@ -154,7 +163,9 @@ class Machine:
             f"{self.place.ipv4} {self.place.hostname} {short}\n{self.place.ipv6} {self.place.hostname} {short}\n"
         )
         (etc / "resolv.conf").unlink(missing_ok=True)
-        (etc / "resolv.conf").write_text(f"nameserver {self.place.nameserver}\noptions timeout:2 attempts:2\n")
+        (etc / "resolv.conf").write_text(
+            f"nameserver {self.place.nameserver}\noptions timeout:2 attempts:2\n"
+        )
         (etc / "mailname").write_text(self.place.hostname + "\n")
 
     def _product_binds(self) -> list[tuple[str, str, bool]]:
@@ -191,7 +202,9 @@ class Machine:
         assert self._init.stdout is not None and self._init.stderr is not None
         line = self._init.stdout.readline()
         if not line:
-            raise LabError("The machine did not start:\n" + self._init.stderr.read().decode("utf-8", "replace"))
+            raise LabError(
+                "The machine did not start:\n" + self._init.stderr.read().decode("utf-8", "replace")
+            )
         self._pid = int(line)
 
     def close(self) -> None:
@@ -217,7 +230,11 @@ class Machine:
     # -- commands
 
     def command(
-        self, argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: str = "/root", user: str = "root"
+        self,
+        argv: Sequence[str],
+        env: Optional[Mapping[str, str]] = None,
+        cwd: str = "/root",
+        user: str = "root",
     ) -> list[str]:
         """The command line for this host that runs ``argv`` inside the machine, for whoever starts it himself."""
         enter = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--"]
@@ -243,7 +260,9 @@ class Machine:
             LabError: with ``check``, when the status is not 0.
         """
         data = input.encode() if isinstance(input, str) else input
-        process = self.popen(argv, env=env, cwd=cwd, user=user, stdin=subprocess.DEVNULL if data is None else None)
+        process = self.popen(
+            argv, env=env, cwd=cwd, user=user, stdin=subprocess.DEVNULL if data is None else None
+        )
         try:
             out, err = process.communicate(data, timeout)
         except subprocess.TimeoutExpired:

@@ -207,7 +207,10 @@ def calendar(form: str = "top") -> Message:
     if form == "part":
         return multipart([text, ((tops["top"],), ICALENDAR)], kind="alternative")
     if form == "attachment":
-        lines = ('Content-Type: application/ics; name="a.ics"', 'Content-Disposition: attachment; filename="a.ics"')
+        lines = (
+            'Content-Type: application/ics; name="a.ics"',
+            'Content-Disposition: attachment; filename="a.ics"',
+        )
         return multipart([text, (lines, ICALENDAR)])
     raise ValueError(f"unknown form of a calendar message: {form}; known: {', '.join(CALENDAR_FORMS)}")
 

@@ -87,7 +87,10 @@ def proxy_environment() -> dict[str, str]:
             environment[scheme + "_proxy"] = os.environ[scheme + "_proxy"]
             continue
         answer = subprocess.run(
-            ["apt-config", "shell", "P", f"Acquire::{scheme}::Proxy"], capture_output=True, text=True, check=False
+            ["apt-config", "shell", "P", f"Acquire::{scheme}::Proxy"],
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout.strip()
         value = shlex.split(answer)[0].split("=", 1)[1] if "=" in answer else ""
         if value and value != "DIRECT":

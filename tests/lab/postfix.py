@@ -74,7 +74,10 @@ class PostfixSite:
 
     local: Sequence[str] = ("example.com",)
     virtual_aliases: Mapping[str, str] = field(
-        default_factory=lambda: {"info@example.org": "alice@example.com", "list@example.org": "bob@example.com"}
+        default_factory=lambda: {
+            "info@example.org": "alice@example.com",
+            "list@example.org": "bob@example.com",
+        }
     )
     mailboxes: Sequence[str] = ("sales@example.net",)
     relay: Mapping[str, str] = field(default_factory=dict)
@@ -159,7 +162,9 @@ class PostfixMachine(Machine):
         if site.submission:
             script += self._sasl()
         # The SASL helper of older releases changes main.cf's directory too, so Postfix's own settings come last.
-        script.append("postconf -e " + " ".join(shlex.quote(f"{key}={value}") for key, value in settings.items()))
+        script.append(
+            "postconf -e " + " ".join(shlex.quote(f"{key}={value}") for key, value in settings.items())
+        )
         compiled = [*tables, *site.postmap]
         # Postfix waits before it compiles a file that has just been written.
         aged = ["/etc/aliases", "/etc/postfix/main.cf", "/etc/postfix/master.cf", *compiled]
@@ -176,7 +181,8 @@ class PostfixMachine(Machine):
         )
         password = shlex.quote(PASSWORD)
         lines = [
-            f"printf %s {password} | saslpasswd2 -p -c -u {self.site.local[0]} {user}" for user in self.spec.users
+            f"printf %s {password} | saslpasswd2 -p -c -u {self.site.local[0]} {user}"
+            for user in self.spec.users
         ]
         # The sasl group may read the database; only the submission service, which is not chrooted, uses it.
         return [*lines, "chgrp postfix /etc/sasldb2", "chmod 640 /etc/sasldb2"]
@@ -198,7 +204,11 @@ class PostfixMachine(Machine):
         # From Debian 13 on, `postfix start` fills the chroot itself.
         prepare = "/usr/lib/postfix/configure-instance.sh"
         done = self.run(
-            ["/bin/sh", "-c", f"grep -qs configure-instance /usr/lib/postfix/sbin/postfix-script || {prepare} -; postfix start"]
+            [
+                "/bin/sh",
+                "-c",
+                f"grep -qs configure-instance /usr/lib/postfix/sbin/postfix-script || {prepare} -; postfix start",
+            ]
         )
         if done.returncode:
             raise LabError(f"Postfix did not start:\n{done.stdout}{done.stderr}{self.log()[-3000:]}")
@@ -216,6 +226,17 @@ class PostfixMachine(Machine):
     def postconf(self, name: str) -> str:
         """The value of a main.cf parameter, not expanded."""
         return self.run(["postconf", "-h", name], check=True).stdout.rstrip("\n")
+
+    def configure(self, settings: Mapping[str, Optional[str]]) -> None:
+        """Change main.cf with ``postconf`` (None removes a parameter) and reload, so that the next mail feels it."""
+        pairs = [f"{name}={value}" for name, value in settings.items() if value is not None]
+        gone = [name for name, value in settings.items() if value is None]
+        if pairs:
+            self.run(["postconf", "-e", *pairs], check=True)
+        if gone:
+            self.run(["postconf", "-X", *gone], check=True)
+        # Every Postfix program waits a second or more for a main.cf that has just been written.
+        self.shell("touch -d '1 hour ago' /etc/postfix/main.cf; postfix reload")
 
     def queue(self) -> list[dict[str, Any]]:
         """The messages in the queue as ``postqueue -j`` prints them (sender, recipients, delay reasons)."""
@@ -247,7 +268,13 @@ class PostfixMachine(Machine):
     def start_scanner(self) -> None:
         """Start the after-queue scanner on its port."""
         self.write("/usr/local/lib/lab/scanner.py", SCANNER.read_bytes(), 0o755)
-        argv = ["python3", "/usr/local/lib/lab/scanner.py", str(SCANNER_PORT), str(REENTRY_PORT), "/var/log/scanner.log"]
+        argv = [
+            "python3",
+            "/usr/local/lib/lab/scanner.py",
+            str(SCANNER_PORT),
+            str(REENTRY_PORT),
+            "/var/log/scanner.log",
+        ]
         self._scanner = self.popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

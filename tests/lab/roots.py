@@ -116,7 +116,9 @@ def _build(spec: RootSpec, path: Path) -> None:
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    print(f"lab: root {path.name} ready after {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    print(
+        f"lab: root {path.name} ready after {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True
+    )
 
 
 def _bootstrap(suite: str, target: Path) -> None:

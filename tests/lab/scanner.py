@@ -58,8 +58,14 @@ class Session(socketserver.StreamRequestHandler):
             reply = upstream.send(command)
             if verb == b"EHLO":
                 # TLS and AUTH stay between the two ends; the rest is what the re-entry can do.
-                kept = [part for part in reply.splitlines() if part[4:12] not in (b"STARTTLS", b"PIPELINI", b"CHUNKING")]
-                kept = [part[:3] + b"-" + part[4:] for part in kept[:-1]] + [kept[-1][:3] + b" " + kept[-1][4:]]
+                kept = [
+                    part
+                    for part in reply.splitlines()
+                    if part[4:12] not in (b"STARTTLS", b"PIPELINI", b"CHUNKING")
+                ]
+                kept = [part[:3] + b"-" + part[4:] for part in kept[:-1]] + [
+                    kept[-1][:3] + b" " + kept[-1][4:]
+                ]
                 reply = b"".join(part + b"\r\n" for part in kept)
             if verb == b"DATA" and reply.startswith(b"354"):
                 self.wfile.write(reply)

@@ -247,7 +247,9 @@ class Sink:
     def describe_tls(self, handle: Any) -> TLS:
         """The record of an ssl.SSLObject after its handshake."""
         der = handle.getpeercert(binary_form=True)
-        subject = dict(pair for part in handle.getpeercert().get("subject", ()) for pair in part) if der else {}
+        subject = (
+            dict(pair for part in handle.getpeercert().get("subject", ()) for pair in part) if der else {}
+        )
         return TLS(
             version=str(handle.version()),
             cipher=str(handle.cipher()[0]),
@@ -278,10 +280,14 @@ class _Protocol(SMTP):
             loop=asyncio.get_running_loop(),
         )
 
-    def _take_login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    def _take_login(
+        self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any
+    ) -> AuthResult:
         if self.connection is not None:
             login = getattr(data, "login", b"?")
-            self.connection.auth_user = login.decode("utf-8", "replace") if isinstance(login, bytes) else str(login)
+            self.connection.auth_user = (
+                login.decode("utf-8", "replace") if isinstance(login, bytes) else str(login)
+            )
         return AuthResult(success=True, auth_data=data)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -321,21 +327,28 @@ class _Handler:
         session.host_name = hostname
         self._greet(hostname)
         more = [f"250-{word}" for word in self.sink.spec.extensions]
-        return responses[:-1] + more + responses[-1:]
+        # Without mechanisms aiosmtpd still prints the keyword.
+        kept = [line for line in responses[:-1] if line.strip() != "250-AUTH"]
+        return kept + more + responses[-1:]
 
     def _greet(self, hostname: str) -> str:
         if self.protocol.connection is not None:
             self.protocol.connection.helo = hostname
         return f"250 {self.sink.spec.host}"
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+    async def handle_MAIL(
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
         refusal = self.sink.refusal("mail")
         if refusal is None:
-            envelope.mail_from = address or ""
+            # aiosmtpd calls the null sender "<>".
+            envelope.mail_from = "" if address == "<>" else address
             envelope.mail_options.extend(options)
         return refusal or "250 2.1.0 OK"
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
         refusal = self.sink.refusal("rcpt")
         if refusal is None:
             envelope.rcpt_tos.append(address)

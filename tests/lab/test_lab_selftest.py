@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -63,7 +66,7 @@ def test_bodies_arrive_unchanged(shared: tuple[Lab, PostfixMachine], make: objec
     (record,) = lab.outside_a.wait(token=message.token)
     assert record.body_sha256 == message.body_sha256
     if message.options:
-        assert record.mail_options == ("BODY=8BITMIME",) or "BODY=8BITMIME" in record.mail_options
+        assert "BODY=8BITMIME" in record.mail_options
 
 
 def test_a_changed_body_has_another_digest() -> None:
@@ -94,7 +97,13 @@ def test_source_addresses_are_seen(shared: tuple[Lab, PostfixMachine], source: s
 def test_every_class_of_domain(shared: tuple[Lab, PostfixMachine]) -> None:
     lab, machine = shared
     message = messages.plain()
-    to = ["bob@example.com", "info@example.org", "sales@example.net", "carol@example.com", "x@outside-b.example"]
+    to = [
+        "bob@example.com",
+        "info@example.org",
+        "sales@example.net",
+        "carol@example.com",
+        "x@outside-b.example",
+    ]
     assert not lab.send(machine, message, to).refused
     lab.expect(message, "mx1:bob", "mx1:alice", "mx1:sales@example.net", "outside_b", "outside_b")
 
@@ -126,7 +135,9 @@ def test_sendmail_command(shared: tuple[Lab, PostfixMachine]) -> None:
 def test_submission_needs_the_password(shared: tuple[Lab, PostfixMachine]) -> None:
     lab, machine = shared
     message = messages.plain()
-    wrong = lab.send(machine, message, FOREIGN, source=STRANGER, port=587, tls=True, auth=("alice@example.com", "x"))
+    wrong = lab.send(
+        machine, message, FOREIGN, source=STRANGER, port=587, tls=True, auth=("alice@example.com", "x")
+    )
     assert wrong.code == 535
     without = lab.send(machine, message, FOREIGN, source=STRANGER, port=587, tls=True)
     assert without.code == 554
@@ -140,8 +151,7 @@ def test_submission_needs_the_password(shared: tuple[Lab, PostfixMachine]) -> No
 @pytest.mark.parametrize("kind", ["wrong_name", "expired", "self_signed", "untrusted", "none"])
 def test_bad_certificates_keep_mail_queued(shared: tuple[Lab, PostfixMachine], kind: str) -> None:
     lab, machine = shared
-    machine.run(["postconf", "-e", "smtp_tls_security_level=secure", "smtp_tls_secure_cert_match=hostname"], check=True)
-    machine.run(["postfix", "reload"], check=True)
+    machine.configure({"smtp_tls_security_level": "secure", "smtp_tls_secure_cert_match": "hostname"})
     lab.outside_a.certificate = kind
     message = messages.plain()
     try:
@@ -157,17 +167,18 @@ def test_bad_certificates_keep_mail_queued(shared: tuple[Lab, PostfixMachine], k
         assert machine.queue() == []
     finally:
         lab.outside_a.certificate = "good"
-        machine.run(["postconf", "-e", "smtp_tls_security_level=may"], check=True)
-        machine.run(["postfix", "reload"], check=True)
+        machine.configure({"smtp_tls_security_level": "may", "smtp_tls_secure_cert_match": None})
         machine.drop_queue()
 
 
 def test_client_certificate_is_recorded(shared: tuple[Lab, PostfixMachine]) -> None:
     lab, machine = shared
     name = machine.place.hostname
-    files = [f"smtp_tls_cert_file=/etc/ssl/certs/{name}.pem", f"smtp_tls_key_file=/etc/ssl/private/{name}.key"]
-    machine.run(["postconf", "-e", *files], check=True)
-    machine.run(["postfix", "reload"], check=True)
+    files = {
+        "smtp_tls_cert_file": f"/etc/ssl/certs/{name}.pem",
+        "smtp_tls_key_file": f"/etc/ssl/private/{name}.key",
+    }
+    machine.configure(files)
     try:
         message = messages.plain()
         assert lab.send(machine, message, FOREIGN).accepted
@@ -176,8 +187,7 @@ def test_client_certificate_is_recorded(shared: tuple[Lab, PostfixMachine]) -> N
         listed = machine.shell(f"openssl x509 -noout -fingerprint -sha256 -in /etc/ssl/certs/{name}.pem")
         assert record.tls.client_sha256 == listed.strip().split("=")[1].replace(":", "").lower()
     finally:
-        machine.run(["postconf", "-X", "smtp_tls_cert_file", "smtp_tls_key_file"], check=True)
-        machine.run(["postfix", "reload"], check=True)
+        machine.configure(dict.fromkeys(files))
 
 
 def test_nothing_leads_out(shared: tuple[Lab, PostfixMachine]) -> None:
@@ -185,13 +195,17 @@ def test_nothing_leads_out(shared: tuple[Lab, PostfixMachine]) -> None:
     for namespace in (lab.inet, machine.netns):
         for family in ("-4", "-6"):
             routes = subprocess.run(
-                ["ip", "-n", namespace.name, family, "route", "show", "default"], capture_output=True, check=True
+                ["ip", "-n", namespace.name, family, "route", "show", "default"],
+                capture_output=True,
+                check=True,
             ).stdout
             assert routes == b""
         # 9.9.9.9 is nobody's business: the kernel itself says that there is no way.
         with pytest.raises(OSError, match="unreachable"):
             namespace.call(lambda: socket.create_connection(("9.9.9.9", 53), 2))
-    links = subprocess.run(["ip", "-n", lab.inet.name, "-br", "link"], capture_output=True, text=True, check=True)
+    links = subprocess.run(
+        ["ip", "-n", lab.inet.name, "-br", "link"], capture_output=True, text=True, check=True
+    )
     names = {line.split("@")[0].split()[0] for line in links.stdout.splitlines()}
     assert names <= {"lo", "m0"}
 
@@ -234,9 +248,10 @@ def test_sink_down_and_refusing(lab: Lab) -> None:
     lab.outside_a.up()
     lab.outside_a.refuse("data", "451 4.3.0 later")
     machine.flush()
-    for _ in range(100):
-        if "451 4.3.0 later" in machine.delay_reasons()[0]:
-            break
+    deadline = time.monotonic() + 20
+    while "451 4.3.0 later" not in machine.delay_reasons()[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     lab.outside_a.accept()
     machine.flush()
     lab.expect(message, "outside_a")
@@ -297,7 +312,11 @@ def test_machine_basics(lab: Lab) -> None:
     before = machine.snapshot("/etc")
     assert differences(before, machine.snapshot("/etc")) == []
     machine.shell("chmod 600 /etc/hostname; touch /etc/new")
-    assert [line.split(":")[0] for line in differences(before, machine.snapshot("/etc"))] == [".", "hostname", "new"]
+    assert [line.split(":")[0] for line in differences(before, machine.snapshot("/etc"))] == [
+        ".",
+        "hostname",
+        "new",
+    ]
     machine.small_disk("/srv", "64k")
     assert machine.run(["dd", "if=/dev/zero", "of=/srv/x", "bs=1k", "count=100"]).returncode == 1
 
@@ -327,11 +346,9 @@ def test_killed_run_is_swept(lab_ready: None) -> None:
         "print(lab.inet.name, machine._work, machine._pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    import sys
-    import time
-    from pathlib import Path
-
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
     namespace, work, pid = done.stdout.split()
     deadline = time.monotonic() + 10
     while Path("/proc", pid).exists() and time.monotonic() < deadline:
@@ -349,11 +366,17 @@ def test_apt_sources_are_understood() -> None:
         "Types: deb deb-src\nURIs: http://a.example/debian\n http://b.example/debian/\nSuites: bookworm\n"
         "Signed-By: /k.gpg\n\nTypes: deb\nEnabled: no\nURIs: http://c.example\n\nTypes: deb-src\nURIs: http://d.example\n"
     )
-    assert list(deb822_sources(two)) == [("http://a.example/debian", "/k.gpg"), ("http://b.example/debian", "/k.gpg")]
+    assert list(deb822_sources(two)) == [
+        ("http://a.example/debian", "/k.gpg"),
+        ("http://b.example/debian", "/k.gpg"),
+    ]
 
 
 def test_specs_have_names_of_their_own() -> None:
-    names = {spec.name for spec in (postfix_spec("bookworm"), postfix_spec("bookworm", pcre=False), bare_spec("trixie"))}
+    names = {
+        spec.name
+        for spec in (postfix_spec("bookworm"), postfix_spec("bookworm", pcre=False), bare_spec("trixie"))
+    }
     assert len(names) == 3
     assert postfix_spec("trixie").name == postfix_spec("trixie").name
 

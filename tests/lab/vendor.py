@@ -60,7 +60,13 @@ def _stage(requirements: bytes, hashed: bool, path: Path) -> None:
         listing.write_bytes(requirements)
         target = work / "vendor"
         argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-        argv += ["--python-version", "3.9", "--platform", f"manylinux2014_{platform.machine()}", "--no-compile"]
+        argv += [
+            "--python-version",
+            "3.9",
+            "--platform",
+            f"manylinux2014_{platform.machine()}",
+            "--no-compile",
+        ]
         argv += ["--target", str(target), *(["--require-hashes"] if hashed else []), "-r", str(listing)]
         done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:

@@ -353,9 +353,9 @@ class Designer:
         title, reason = "Conbool may relay for hosted senders", "Only from Conbool's addresses and only for hosted sender domains; everybody else is refused as before."
         for name in ("smtpd_relay_restrictions", "smtpd_recipient_restrictions"):
             self._restriction(name, lambda own: insert_before(own, check, REFUSING), Step.C, title, reason, only_refusing=True)
-        self._table(names.TRUSTED_CLIENTS, [f"{network}\tOK" for network in networks], Step.C, "Conbool is no forger", "Rules against forged senders must not stop what Conbool hands back.")
         trusted = f"check_client_access {self.table(names.TRUSTED_CLIENTS, kind='cidr')}"
-        self._restriction("smtpd_sender_restrictions", lambda own: [trusted, *own], Step.C, title, reason, only_set=True)
+        if self._restriction("smtpd_sender_restrictions", lambda own: [trusted, *own], Step.C, title, reason, only_set=True):
+            self._table(names.TRUSTED_CLIENTS, [f"{network}\tOK" for network in networks], Step.C, "Conbool is no forger", "Rules against forged senders must not stop what Conbool hands back.")
 
     def _class(self, name: str, value: str, title: str, reason: str) -> None:
         """Define a restriction class (RESTRICTION_CLASS_README) and make it known."""
@@ -365,10 +365,10 @@ class Designer:
         self._set("smtpd_restriction_classes", join_list([*split_list(own or ""), *classes]), Step.C, "Restriction classes for Conbool", "Postfix must know their names.")
         self._remember("smtpd_restriction_classes", own)
 
-    def _restriction(self, name: str, merge: object, step: Step, title: str, reason: str, *, only_refusing: bool = False, only_set: bool = False) -> None:
-        """Merge into an smtpd restriction list where the port-25 service reads it: in main.cf, or in its own -o option."""
+    def _restriction(self, name: str, merge: object, step: Step, title: str, reason: str, *, only_refusing: bool = False, only_set: bool = False) -> bool:
+        """Merge into an smtpd restriction list where the port-25 service reads it: in main.cf, or in its own -o option. True when it was."""
         assert callable(merge)
-        in_main = False
+        in_main = merged = False
         for identity in self.facts.port_25_services:
             service_name, _, kind = identity.rpartition("/")
             service = self.facts.service(service_name, kind)
@@ -383,8 +383,9 @@ class Designer:
                 continue
             self.wanted.options[(service_name, kind, name)] = Setting(join_list(merge(own)), step, f"{title} ({service.id})", reason)
             self._remember(f"{service.id}/{name}", own_text)
+            merged = True
         if not in_main:
-            return
+            return merged
         own_value = self.own_list(name)
         in_force = own_value if own_value is not None else self.default_of(name)
         if "${" in in_force and own_value is None:
@@ -392,9 +393,10 @@ class Designer:
         visible = split_restrictions(in_force)
         expanded = visible if own_value is None else split_restrictions(self.facts.expanded.get(name, in_force))
         if (only_refusing and not set(expanded) & set(REFUSING)) or (only_set and not visible):
-            return
+            return merged
         self._set(name, join_list(merge(visible)), step, title, reason)
         self._remember(name, own_value, default=join_list(visible))
+        return True
 
     # --- steps C and D: header checks ------------------------------------------------------------------------------------------------
 

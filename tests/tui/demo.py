@@ -1,0 +1,34 @@
+"""The real program over the false session, for a terminal: ``python -m tests.tui.demo [seconds every slow call takes]``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Optional
+
+from conbool_tui.app import run_wizard
+from conbool_tui.facts import HostFacts
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import ProgressSink, Receipt
+from tests.tui.fake import FakeSession
+
+
+class SlowSession(FakeSession):
+    """Every slow call takes its time."""
+
+    delay = 0.0
+
+    def detect(self, instance: Optional[str] = None) -> HostFacts:
+        time.sleep(self.delay)
+        return super().detect(instance)
+
+    def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
+        time.sleep(self.delay)
+        receipt = super().apply(plan, progress)
+        print("applied", file=sys.stderr) if "--tell" in sys.argv else None
+        return receipt
+
+
+if __name__ == "__main__":
+    SlowSession.delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    sys.exit(run_wizard(SlowSession()))
