@@ -1,7 +1,8 @@
-"""What a single answer may look like: one function per form, each returning the value in its one normal spelling.
+"""What a single answer may look like: one function per form, each returning the value in its one normal
+spelling.
 
-The forms are named in the metadata of ``answers``; the answers file, the command line and the wizard all come through here, so that a value
-means the same wherever it was typed.
+The forms are named in the metadata of ``answers``; the answers file, the command line and the wizard all
+come through here, so that a value means the same wherever it was typed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _INSTANCE = re.compile(r"(?:-|[A-Za-z0-9][A-Za-z0-9_.-]*)\Z")
 _FILE_CHARACTERS_REFUSED = frozenset("\"'`$,;{}()<>|&*?[]\\")
 # Unicode's full stops that IDNA (RFC 3490, section 3.1) takes as label separators.
 _DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
-# Letters that IDNA 2003 would map away and IDNA 2008 (RFC 5894, section 7.2) keeps: mapping them names somebody else's domain.
+# Letters that IDNA 2003 would map away and IDNA 2008 (RFC 5894, section 7.2) keeps: mapping them names
+# somebody else's domain.
 _DEVIATIONS = frozenset("\u00df\u03c2")
 _OWNED_HEADERS = frozenset(
     (
@@ -111,7 +113,9 @@ def port(text: str) -> int:
 
 
 def network(text: str) -> str:
-    """An IPv4 or IPv6 network in CIDR notation in its shortest spelling; a single address stands for itself. Raises FormError."""
+    """An IPv4 or IPv6 network in CIDR notation in its shortest spelling; a single address stands for itself.
+    Raises FormError.
+    """
     try:
         interface = ipaddress.ip_interface(text)
     except ValueError:
@@ -129,11 +133,13 @@ def network(text: str) -> str:
                 "is the whole Internet: everybody would be taken for Conbool. Write Conbool's own networks."
             )
         raise FormError(
-            f"is far too large: a prefix shorter than /{SHORTEST_PREFIX[found.version]} cannot be one service's network. Write Conbool's own networks."
+            f"is far too large: a prefix shorter than /{SHORTEST_PREFIX[found.version]} cannot be one "
+            "service's network. Write Conbool's own networks."
         )
     if interface.ip != found.network_address:
         raise FormError(
-            f"has bits set behind its prefix; write {found} for the network or {interface.ip} for the one address."
+            f"has bits set behind its prefix; write {found} for the network or {interface.ip} for the one "
+            "address."
         )
     if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
         raise FormError("is an IPv4 address in IPv6 clothes; write it as IPv4.")
@@ -147,13 +153,15 @@ def sender(text: str) -> str:
     local, at, name = text.rpartition("@")
     if not at:
         raise FormError(
-            f"is no sender; write an address such as alice@example.com, or {shown('@' + text)} for a whole domain."
+            f"is no sender; write an address such as alice@example.com, or {shown('@' + text)} for a whole "
+            "domain."
         )
     if "*" in local or "*" in name:
         raise FormError("is no sender: wildcards are not possible; write @example.com for a whole domain.")
     if local and (not _DOT_ATOM.match(local) or len(local) > 64):
         raise FormError(
-            "is no sender: the part before the @ is no plain mailbox name (RFC 5321: letters, digits and signs, no blanks or quotes)."
+            "is no sender: the part before the @ is no plain mailbox name (RFC 5321: letters, digits and "
+            "signs, no blanks or quotes)."
         )
     return f"{local.lower()}@{domain(name)}"
 
@@ -164,7 +172,8 @@ def header(text: str) -> str:
         raise FormError(f"is no header name; leave the colon away: {shown(text[:-1])}.")
     if not _FTEXT.match(text):
         raise FormError(
-            "is no header name; a name is printable ASCII without blanks and colons (RFC 5322), such as X-Conbool-Flag."
+            "is no header name; a name is printable ASCII without blanks and colons (RFC 5322), such as "
+            "X-Conbool-Flag."
         )
     if len(text) > _HEADER_LENGTH:
         raise FormError(f"is too long for a header name ({len(text)} characters, at most {_HEADER_LENGTH}).")
@@ -180,7 +189,8 @@ def file(text: str) -> str:
     for char in text:
         if not char.isprintable() or char.isspace() or char in _FILE_CHARACTERS_REFUSED:
             raise FormError(
-                f"holds {char!r}, which mail systems treat specially in file names; give the file another name."
+                f"holds {char!r}, which mail systems treat specially in file names; give the file another "
+                "name."
             )
     return text
 
@@ -249,7 +259,9 @@ FORMS: dict[str, Callable[[str], Union[str, int]]] = {
 
 
 def overlaps(networks: list[str]) -> list[tuple[str, str]]:
-    """Pairs of networks (in normal spelling) of which one lies in the other or is the same, in the order given."""
+    """Pairs of networks (in normal spelling) of which one lies in the other or is the same, in the order
+    given.
+    """
     found: list[tuple[str, str]] = []
     parsed = [ipaddress.ip_network(item) for item in networks]
     order = sorted(
@@ -263,7 +275,7 @@ def overlaps(networks: list[str]) -> list[tuple[str, str]]:
     wide: list[int] = []
     for index in order:
         current = parsed[index]
-        while wide and not parsed[wide[-1]].overlaps(current):  # type: ignore[arg-type]
+        while wide and not parsed[wide[-1]].overlaps(current):
             wide.pop()
         if wide:
             first, second = sorted((wide[-1], index))

@@ -1,7 +1,8 @@
-"""Answers from YAML, from flags and back: everything is checked here, and every refusal names the key and where it was found.
+"""Answers from YAML, from flags and back: everything is checked here, and every refusal names the key and
+where it was found.
 
-The YAML is read as a tree of nodes, not as Python values: that keeps line numbers, finds keys given twice, and leaves words such as ``no``
-or ``1e3`` the text that was written.
+The YAML is read as a tree of nodes, not as Python values: that keeps line numbers, finds keys given twice,
+and leaves words such as ``no`` or ``1e3`` the text that was written.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from conbool_tui.errors import UsageError
 _LARGEST = 32 * 1024 * 1024
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
-    for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
+    for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value", "merge")
 )
 _NULL = "tag:yaml.org,2002:null"
 _YES = frozenset(("true", "yes", "on", "1"))
@@ -52,7 +53,9 @@ class AnswerError(UsageError):
 
 @dataclass(frozen=True)
 class Given:
-    """One value as it was given: text, None, a list of these, or pairs of these; ``origin`` says where (may be empty)."""
+    """One value as it was given: text, None, a list of these, or pairs of these; ``origin`` says where (may
+    be empty).
+    """
 
     value: Any
     origin: str = ""
@@ -61,7 +64,7 @@ class Given:
 Tree = dict[Path, Given]
 
 
-# --- entry points ------------------------------------------------------------------------------------------------------------------
+# --- entry points ---------------------------------------------------------------------------------
 
 
 def load(data: bytes, source: str) -> Answers:
@@ -87,12 +90,16 @@ def build(given: Mapping[Path, Given]) -> Answers:
 
 
 def checked(answers: Answers) -> Answers:
-    """The same answers in their normal spelling, refused as if they had been read from a file. Raises AnswerError."""
+    """The same answers in their normal spelling, refused as if they had been read from a file. Raises
+    AnswerError.
+    """
     return build({item.path: _given_back(item, value_of(answers, item.path)) for item in FIELDS})
 
 
 def parse_value(item: AnswerField, text: str) -> Any:
-    """One answer from what was typed on the command line or in a field of the wizard; lists are separated by commas. Raises AnswerError."""
+    """One answer from what was typed on the command line or in a field of the wizard; lists are separated by
+    commas. Raises AnswerError.
+    """
     return _convert(item, from_text(item, [text], ""))
 
 
@@ -112,7 +119,9 @@ def format_value(item: AnswerField, value: Any) -> str:
 
 
 def from_text(item: AnswerField, texts: Sequence[str], origin: str) -> Given:
-    """What was typed for one answer (each text one use of its flag) in the shape the file would have. Raises AnswerError."""
+    """What was typed for one answer (each text one use of its flag) in the shape the file would have. Raises
+    AnswerError.
+    """
     if item.kind is Kind.RECORDS:
         records = []
         for line in (line for text in texts for line in text.split("\n") if line.strip()):
@@ -150,7 +159,9 @@ def from_text(item: AnswerField, texts: Sequence[str], origin: str) -> Given:
 
 
 def dump(answers: Answers) -> str:
-    """The answers as YAML that ``load`` reads back equal; only what differs from the defaults, and always the domains."""
+    """The answers as YAML that ``load`` reads back equal; only what differs from the defaults, and always
+    the domains.
+    """
     tree: dict[str, Any] = {}
     for item in FIELDS:
         value = value_of(answers, item.path)
@@ -164,7 +175,9 @@ def dump(answers: Answers) -> str:
 
 
 def example() -> str:
-    """An answers file with every key, its meaning as a comment, and example values where the default is empty."""
+    """An answers file with every key, its meaning as a comment, and example values where the default is
+    empty.
+    """
     lines = [
         "# Answers for conbool-tui: plan, apply and check read them with --answers FILE.",
         "# Every key may be left out; the value shown is the default unless it says example.",
@@ -189,7 +202,7 @@ def example() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-# --- reading YAML --------------------------------------------------------------------------------------------------------------------
+# --- reading YAML ---------------------------------------------------------------------------------
 
 
 def read(data: bytes, source: str) -> Tree:
@@ -214,7 +227,7 @@ def read(data: bytes, source: str) -> Tree:
         ) from None
     except RecursionError:
         raise AnswerError("", f"{source} is nested far too deeply.", "", _SEE_EXAMPLE) from None
-    if root is None:
+    if root is None or (root.tag == _NULL and root.value == ""):
         return {}
     return _Reader(source).top(root)
 
@@ -230,7 +243,8 @@ class _Reader:
         if not isinstance(root, yaml.MappingNode):
             raise AnswerError(
                 "",
-                f"{self.source} holds no keys; an answers file is made of lines such as domains: [example.com].",
+                f"{self.source} holds no keys; an answers file is made of lines such as domains: "
+                "[example.com].",
                 "",
                 _SEE_EXAMPLE,
             )
@@ -242,7 +256,11 @@ class _Reader:
         return f"{self.source}, line {node.start_mark.line + 1}"
 
     def once(self, node: yaml.Node, key: str) -> None:
-        """Refuse aliases: a node met twice, or one inside itself."""
+        """Refuse tags of other programs, and aliases: a node met twice, or one inside itself."""
+        if node.tag not in _TAGS:
+            raise _refused(
+                key, self.origin(node), f"has the YAML tag {shown(node.tag)}; tags are not possible here."
+            )
         if not isinstance(node, yaml.ScalarNode):
             if id(node) in self.seen:
                 raise _refused(
@@ -304,8 +322,6 @@ class _Reader:
                 ],
                 origin,
             )
-        if node.tag not in _TAGS:
-            raise _refused(key, origin, f"has the YAML tag {shown(node.tag)}; tags are not possible here.")
         return Given(None if node.tag == _NULL else node.value, origin)
 
 
@@ -351,7 +367,7 @@ def _yaml_advice(data: bytes, error: yaml.YAMLError) -> str:
     return _SEE_EXAMPLE
 
 
-# --- from what was given to values ---------------------------------------------------------------------------------------------------
+# --- from what was given to values ----------------------------------------------------------------
 
 
 def _refused(key: str, origin: str, message: str) -> AnswerError:
@@ -501,7 +517,7 @@ def _records(item: AnswerField, given: Given) -> tuple[DnsExpectation, ...]:
     return tuple(found)
 
 
-# --- what must hold between answers --------------------------------------------------------------------------------------------------
+# --- what must hold between answers ---------------------------------------------------------------
 
 
 def _missing(key: str, why: str) -> AnswerError:
@@ -522,7 +538,8 @@ def _check_together(answers: Answers, given: Mapping[Path, Given]) -> None:
     if answers.inbound.restrict_port_25 and not answers.conbool_networks:
         raise _missing(
             "conbool_networks",
-            "inbound.restrict_port_25 closes port 25 to everybody else, so Conbool's addresses must be known.",
+            "inbound.restrict_port_25 closes port 25 to everybody else, so Conbool's addresses must be "
+            "known.",
         )
     if answers.scope.mode == "senders" and not answers.scope.senders:
         raise _missing(
@@ -571,11 +588,12 @@ def _check_together(answers: Answers, given: Mapping[Path, Given]) -> None:
         raise _refused(
             "inbound.extra_networks",
             origin("inbound.extra_networks"),
-            f"{first} and {second} overlap (conbool_networks and inbound.extra_networks); mail from there would be both Conbool's and not.",
+            f"{first} and {second} overlap (conbool_networks and inbound.extra_networks); mail from there "
+            "would be both Conbool's and not.",
         )
 
 
-# --- printing ------------------------------------------------------------------------------------------------------------------------
+# --- printing -------------------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Every answer as a flat list, read off the one declaration in ``answers``: the base of answers file, flags, JSON schema and wizard fields."""
+"""Every answer as a flat list, read off the one declaration in ``answers``: the base of answers file, flags,
+JSON schema and wizard fields.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,7 @@ def help_with_choices(item: AnswerField) -> str:
     return " ".join(parts)
 
 
-# --- JSON schema -------------------------------------------------------------------------------------------------------------------
+# --- JSON schema ----------------------------------------------------------------------------------
 
 _FORM_PATTERNS: Mapping[str, str] = {
     "domain": r"^[^@*\s/:]+(\.[^@*\s/:]+)+\.?$",
@@ -157,7 +159,9 @@ _FORM_PATTERNS: Mapping[str, str] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The answers file's JSON schema (draft 2020-12). The program itself checks more than a schema can say."""
+    """The answers file's JSON schema (draft 2020-12). The program itself checks more than a schema can
+    say.
+    """
     schema = _section_schema(())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

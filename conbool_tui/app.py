@@ -1,17 +1,20 @@
-"""The wizard's application: keys and looks for all screens, moving between them, signals, and the end of a run.
+"""The wizard's application: keys and looks for all screens, moving between them, signals, and the end of a
+run.
 
-Imports neither the session nor anything it needs (sh, psutil, yaml, dns, ssl): those load in a thread after the first picture.
+Imports neither the session nor anything it needs (sh, psutil, yaml, dns, ssl): those load in a thread after the
+first picture.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar, Optional, Union
+from typing import ClassVar, Optional, Union
 
 from textual import events
 from textual.app import App
@@ -25,7 +28,7 @@ from screens.base import BaseScreen
 from screens.dialogs import Question, SaveScreen, TooSmallScreen
 from screens.flow import FLOW, FlowStep
 from screens.ports import WizardSession
-from screens.work import Job
+from screens.work import Job, unexpected
 
 MIN_COLUMNS = 60
 MIN_ROWS = 18
@@ -56,6 +59,7 @@ class WizardApp(App[int], inherit_bindings=False):
         self._session: Optional[WizardSession] = None
         self._session_lock = threading.Lock()
         self._shielded: Optional[Job] = None
+        self.ended_by: Optional[int] = None
 
     # --- the session
 
@@ -78,14 +82,32 @@ class WizardApp(App[int], inherit_bindings=False):
         job = self._shielded
         return job if job is not None and job.thread is not None and job.thread.is_alive() else None
 
+    def wait_for_change(self) -> None:
+        """Wait until no change is being written."""
+        job = self.shielded_job
+        if job is not None and job.thread is not None:
+            job.thread.join()
+
     def shield(self, job: Job) -> None:
         """Let nothing cut off this job: neither leaving nor a lost terminal."""
         self._shielded = job
 
+    def _on_signal(self, number: int) -> None:
+        # run_wizard waits for a change being written once the screens are gone; its outcome is in the
+        # journal.
+        self.ended_by = number
+        self.exit(128 + number)
+
     # --- moving about
 
     def on_mount(self) -> None:
-        """Show the first screen."""
+        """Show the first screen, and leave in order when a signal asks for it; Textual itself would be
+        killed with the terminal in disorder.
+        """
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                loop.add_signal_handler(number, self._on_signal, number)
         self.push_screen(FLOW[0].build())
 
     def go_to(self, step: FlowStep) -> None:
@@ -147,6 +169,16 @@ class WizardApp(App[int], inherit_bindings=False):
             answered,
         )
 
+    def _fatal_error(self) -> None:
+        # Textual would print a traceback with local variables; the admin gets a sentence from run_wizard
+        # instead.
+        self._close_messages_no_wait()
+
+    @property
+    def fault(self) -> Optional[BaseException]:
+        """The unforeseen error that ended the run."""
+        return self._exception
+
     # --- terminal
 
     def on_resize(self, event: events.Resize) -> None:
@@ -163,7 +195,8 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     """Run the wizard in the terminal and say in the scrollback what it did.
 
     Args:
-        session: the session, or a function that makes it (then nothing slow is loaded before the first picture).
+        session: the session, or a function that makes it; with a function nothing slow is loaded before the
+            first picture.
         answers: where the fields begin.
 
     Returns:
@@ -172,16 +205,16 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     if glyphs.terminal_wants_ascii():
         glyphs.use(glyphs.ASCII)
     app = WizardApp(session, answers)
-    gone = _Guard(app)
+    guard = _Guard(app)
     try:
         code = app.run(mouse=False)
     finally:
-        gone.stop()
-    job = app.shielded_job
-    if job is not None and job.thread is not None:
-        job.thread.join()
-    if gone.signal_number is not None:
-        return 128 + gone.signal_number
+        guard.stop()
+    app.wait_for_change()
+    if app.ended_by is not None:
+        return 128 + app.ended_by
+    if app.fault is not None:
+        app.state.failure = unexpected(app.fault)
     state_dir = app.open_session().state_dir if app.state.receipts or app.state.failure else ""
     for line in app.state.farewell(state_dir):
         print(line, file=sys.stderr)
@@ -189,42 +222,25 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
 
 
 class _Guard:
-    """Ends the program when its terminal goes away or a signal asks for it, but never in the middle of a change.
+    """Ends the program when its terminal goes away, but never in the middle of a change.
 
-    Textual has no handlers for SIGHUP and SIGTERM and takes end-of-file on a lost terminal for "no key yet", forever and at full
-    speed; so the terminal is polled by a thread.
+    Textual takes end-of-file on a lost terminal for "no key yet", forever and at full speed, when no SIGHUP
+    comes with it; so a thread asks the terminal itself.
     """
 
     def __init__(self, app: WizardApp) -> None:
         self._app = app
         self._stopped = threading.Event()
-        self._old: dict[int, Any] = {}
-        self.signal_number: Optional[int] = None
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            self._old[number] = signal.signal(number, self._on_signal)
-        self._thread = threading.Thread(target=self._watch, name="terminal", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._watch, name="terminal", daemon=True).start()
 
     def stop(self) -> None:
-        """Put the old handlers back."""
+        """Stop asking."""
         self._stopped.set()
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self.signal_number = number
-        self._leave()
-
-    def _leave(self) -> None:
-        # run_wizard waits for a change being written once the screens are gone; its outcome is in the journal.
-        self._app.call_later(self._app.exit, 128 + (self.signal_number or signal.SIGHUP))
 
     def _watch(self) -> None:
         poll = select.poll()
         poll.register(0, 0)
         while not self._stopped.wait(_POLL_SECONDS):
             if any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
-                job = self._app.shielded_job
-                if job is not None and job.thread is not None:
-                    job.thread.join()
+                self._app.wait_for_change()
                 os._exit(TERMINAL_GONE)

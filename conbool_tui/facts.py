@@ -144,10 +144,10 @@ class PostfixFacts:
 
     @property
     def version_tuple(self) -> tuple[int, ...]:
-        """The numbers of the version: ``3.7.11`` is (3, 7, 11)."""
+        """The numbers of the version: ``3.7.11`` is (3, 7, 11), ``3.11-20250710`` is (3, 11)."""
         numbers = []
         for part in self.version.split("."):
-            digits = "".join(char for char in part if char.isdigit())
+            digits = part[: len(part) - len(part.lstrip("0123456789"))]
             if not digits:
                 break
             numbers.append(int(digits))

@@ -22,7 +22,8 @@ def record(host: Host, text: str) -> Optional[str]:
     """Add an entry to the log, with the time (UTC) before its first line.
 
     Returns:
-        the path of the log inside the host's root, None when nothing could be written; logging never stops the work.
+        the path of the log inside the host's root, None when nothing could be written; logging never stops
+        the work.
     """
     if not host.is_root:
         return None

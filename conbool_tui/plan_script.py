@@ -1,7 +1,8 @@
 """A plan as a POSIX shell script that does the same by hand, for admins who let no program write to /etc.
 
-The script refuses when a file is not as it was when the plan was made, keeps a copy of every file it changes, puts all of them back when the
-mail system does not accept the result, and only then makes it effective.
+The script refuses when a file is not as it was when the plan was made, keeps a copy of every file it
+changes, puts all of them back when the mail system does not accept the result, and only then makes it
+effective.
 """
 
 from __future__ import annotations
@@ -59,27 +60,24 @@ restore() {
     [ "$finished" = no ] || return 0
     trap - EXIT
     say 'It did not work; putting everything back.'
+    code=4
     while IFS=' ' read -r kind number target; do
+        rm -f -- "$target.conbool-new" || :
         case $kind in
-            new) rm -f -- "$target" ;;
-            folder) rmdir -- "$target" 2>/dev/null || : ;;
-            old) cp -p -- "$backup/$number" "$target.conbool-old" && mv -f -- "$target.conbool-old" "$target" ;;
+            new) rm -f -- "$target" || code=5 ;;
+            folder) rmdir -- "$target" || code=5 ;;
+            old)
+                cp -p -- "$backup/$number" "$target.conbool-old" &&
+                    mv -f -- "$target.conbool-old" "$target" || code=5
+                ;;
         esac
     done < "$done_list"
-    say "The old files are back. Copies stay in $backup."
-    exit 4
+    say "The files as they were lie in $backup."
+    [ "$code" -eq 4 ] || say 'Not everything could be put back; see above.'
+    exit "$code"
 }
 trap restore EXIT
 trap 'exit 130' HUP INT TERM
-
-# folder PATH: create a missing folder, readable by everybody.
-folder() {
-    if [ ! -d "$1" ]; then
-        mkdir -m 755 -- "$1"
-        printf 'folder 0 %s\\n' "$1" | cat - "$done_list" > "$done_list.new"
-        mv -f -- "$done_list.new" "$done_list"
-    fi
-}
 
 # note KIND NUMBER TARGET: remember what is about to be done, the newest first.
 note() {
@@ -87,13 +85,21 @@ note() {
     mv -f -- "$done_list.new" "$done_list"
 }
 
+# folder PATH: create a missing folder, readable by everybody.
+folder() {
+    if [ ! -d "$1" ]; then
+        mkdir -m 755 -- "$1"
+        note folder 0 "$1"
+    fi
+}
+
 # replace NUMBER FILE: new content from standard input; owner, mode and a symbolic link stay.
 replace() {
     target=$(readlink -f -- "$2")
     cp -p -- "$target" "$backup/$1"
+    note old "$1" "$target"
     cp -p -- "$target" "$target.conbool-new"
     base64 -d > "$target.conbool-new"
-    note old "$1" "$target"
     mv -f -- "$target.conbool-new" "$target"
 }
 

@@ -1,7 +1,8 @@
-"""Facts, plans, receipts and findings as text for people and as JSON for scripts. No I/O: everything is returned.
+"""Facts, plans, receipts and findings as text for people and as JSON for scripts. No I/O: everything is
+returned.
 
-Text is made for 80 columns. Whatever comes from the machine is shown with its control characters escaped, so that no file can send
-commands to the terminal.
+Text is made for 80 columns. Whatever comes from the machine is shown with its control characters escaped, so
+that no file can send commands to the terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, FileText, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, FileTarget, Plan, Step
-from conbool_tui.receipt import Receipt
+from conbool_tui.receipt import ChangeState, Receipt
 
 WIDTH = 80
 _SYMBOLS = {Status.OK: "+", Status.WARN: "!", Status.FAIL: "x", Status.NOT_TESTED: "?"}
@@ -37,7 +38,7 @@ _SECRET_TABLES = ("static:", "inline:")
 _NO_FINAL_NEWLINE = b"\n\\ No newline at end of file\n"
 
 
-# --- pieces ------------------------------------------------------------------------------------------------------------------------
+# --- pieces ---------------------------------------------------------------------------------------
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -125,7 +126,7 @@ def _json_bytes(data: bytes) -> dict[str, Any]:
     return document
 
 
-# --- detect ------------------------------------------------------------------------------------------------------------------------
+# --- detect ---------------------------------------------------------------------------------------
 
 _OUTCOMES = {
     Outcome.ABSENT: "not found",
@@ -202,7 +203,7 @@ def _postfix_lines(facts: PostfixFacts) -> list[str]:
         rows.append(("submission", some(facts.submission_services)))
     rows.extend((f"TLS {name}", path) for name, path in sorted(facts.tls_files.items()))
     rows.extend(("warning", text) for text in facts.warnings)
-    return [labelled(label, value, 2, 20 if len(label) < 17 else len(label) + 4) for label, value in rows]
+    return [labelled(label, value, 2, 20 if len(label) <= 17 else len(label) + 4) for label, value in rows]
 
 
 def facts_json(facts: HostFacts) -> dict[str, Any]:
@@ -233,7 +234,7 @@ def detection_line(detection: Detection) -> str:
     return f"{detection.system}: {_OUTCOMES[detection.outcome]}: {detection.summary}"
 
 
-# --- plan --------------------------------------------------------------------------------------------------------------------------
+# --- plan -----------------------------------------------------------------------------------------
 
 
 def plan_text(plan: Plan) -> str:
@@ -261,7 +262,8 @@ def plan_text(plan: Plan) -> str:
         lines.extend(("", "Not touched"))
         lines.append(
             paragraph(
-                "Every other setting in these files, every other file, the firewall, the mailboxes and the mail queue.",
+                "Every other setting in these files, every other file, the firewall, the mailboxes and the "
+                "mail queue.",
                 2,
             )
         )
@@ -332,7 +334,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def plan_diff(plan: Plan) -> bytes:
-    """Unified differences of all files, byte for byte as patch(1) takes them; a new file is compared with /dev/null."""
+    """Unified differences of all files, byte for byte as patch(1) takes them; a new file is compared with
+    /dev/null.
+    """
     return b"".join(file_diff(target) for target in plan.files)
 
 
@@ -365,16 +369,18 @@ def command_text(argv: Sequence[str]) -> str:
     return " ".join(shlex.quote(word) for word in argv)
 
 
-# --- receipts ----------------------------------------------------------------------------------------------------------------------
+# --- receipts -------------------------------------------------------------------------------------
 
 
 def receipt_text(receipt: Receipt) -> str:
     """The outcome of apply or undo: what, its id, and how to take it back."""
-    lines = [
-        paragraph(
-            f"{'Change ' + receipt.undo_of + ' taken back' if receipt.undo_of else 'Done'}: {receipt.state.value}."
-        )
-    ]
+    if receipt.undo_of and receipt.state is ChangeState.APPLIED:
+        done = f"Change {receipt.undo_of} was taken back."
+    elif receipt.state is ChangeState.APPLIED:
+        done = "The change was applied."
+    else:
+        done = f"The change is {receipt.state.value}."
+    lines = [paragraph(done)]
     lines.append(labelled("id", receipt.id, 0, 10))
     if receipt.files:
         lines.append(labelled("files", some(receipt.files), 0, 10))
@@ -405,7 +411,7 @@ def history_text(receipts: Sequence[Receipt]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# --- findings ----------------------------------------------------------------------------------------------------------------------
+# --- findings -------------------------------------------------------------------------------------
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

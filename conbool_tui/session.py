@@ -1,4 +1,5 @@
-"""One run of the program over one host: what the command line and the wizard both call. No terminal, no Textual.
+"""One run of the program over one host: what the command line and the wizard both call. No terminal, no
+Textual.
 
 The wizard and the CLI differ only in how they ask and show; everything they do is a method here.
 """
@@ -23,6 +24,7 @@ from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
 DEFAULT_STATE_DIR = "/var/lib/conbool-tui"
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 _LOCAL_NAMES = frozenset(("localhost", "localhost.localdomain"))
 
 
@@ -52,7 +54,8 @@ class Session:
         """The one detection to work on.
 
         Raises:
-            CheckFailedError: none is present, it is broken, managed by something else, or several are present and none was named.
+            CheckFailedError: none is present, it is broken, managed by something else, or several are
+                present and none was named.
             UsageError: the named mail system is unknown.
         """
         if self.mail_system is not None:
@@ -83,11 +86,13 @@ class Session:
         return _usable(found[0])
 
     def complete(self, answers: Answers, facts: HostFacts) -> Answers:
-        """Fill what the admin left open from the facts (domains detected) and check the answers against host and facts.
+        """Fill what the admin left open from the facts (domains detected) and check the answers against host
+        and facts.
 
         Raises:
-            UsageError: an answer cannot be used on this host (no domains, certificate missing, expired or not matching its key, IPv6 networks where the
-                mail system speaks only IPv4, several instances and none named, …).
+            UsageError: an answer cannot be used on this host (no domains, certificate missing, expired or
+                not matching its key, IPv6 networks where the mail system speaks only IPv4, several instances
+                and none named, …).
         """
         target = self.target(facts)
         if not answers.domains and target.postfix is not None:
@@ -99,7 +104,8 @@ class Session:
             raise AnswerError(
                 "domains",
                 "domains is missing: no hosted domain was found on this server.",
-                "Everything is decided by the hosted domains: who uses the smart host, and what is delivered here.",
+                "Everything is decided by the hosted domains: who uses the smart host, and what is delivered "
+                "here.",
                 "Give domains in the answers file, or --domains example.com,example.org on the command line.",
             )
         if target.postfix is not None:
@@ -127,7 +133,9 @@ class Session:
             raise AnswerError(trouble.key, trouble.what, trouble.why, trouble.todo)
 
     def plan(self, answers: Answers, facts: Optional[HostFacts] = None) -> Plan:
-        """The plan for these answers; read only. Detects when ``facts`` is not given. Raises as target and complete."""
+        """The plan for these answers; read only. Detects when ``facts`` is not given. Raises as target and
+        complete.
+        """
         if facts is None:
             facts = self.detect(answers.instance)
         target = self.target(facts)
@@ -144,7 +152,9 @@ class Session:
         return dataclasses.replace(plan, notices=plan.notices + _notices(answers, target.postfix))
 
     def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
-        """Apply as a transaction. Raises NeedsRootError, LockedError, CheckFailedError, RolledBackError, RollbackIncompleteError."""
+        """Apply as a transaction. Raises NeedsRootError, LockedError, CheckFailedError, RolledBackError,
+        RollbackIncompleteError.
+        """
         from conbool_tui.mail_system import MailTarget
         from conbool_tui.systems import make_system
         from conbool_tui.transaction import apply_plan
@@ -154,7 +164,9 @@ class Session:
         return apply_plan(self.host, self.state_dir, system, plan, progress)
 
     def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
-        """Take a change back (the newest that is applied when no id is given). Raises as apply, UsageError for an unknown id."""
+        """Take a change back (the newest that is applied when no id is given). Raises as apply, UsageError
+        for an unknown id.
+        """
         from conbool_tui.systems import make_system
         from conbool_tui.transaction import undo_change
 
@@ -163,7 +175,9 @@ class Session:
         return undo_change(self.host, self.state_dir, partial(make_system, self.host), found.id, progress)
 
     def undo_target(self, change_id: Optional[str] = None) -> Receipt:
-        """The change that ``undo`` would take back. Raises UsageError: unknown id, or nothing to take back."""
+        """The change that ``undo`` would take back. Raises UsageError: unknown id, or nothing to take
+        back.
+        """
         unfinished = self.unfinished()
         if unfinished is not None and change_id is None:
             return unfinished
@@ -213,7 +227,9 @@ class Session:
     def check(
         self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
     ) -> list[Finding]:
-        """Prerequisites and verification: TLS to the smart host, client certificate, SMTP reachability, drift."""
+        """Prerequisites and verification: TLS to the smart host, client certificate, SMTP reachability,
+        drift.
+        """
         from conbool_tui.checks.run import run_checks
 
         answers = answers_file.checked(answers or Answers())
@@ -247,7 +263,9 @@ class Session:
 
 
 def default_domains(facts: PostfixFacts) -> tuple[str, ...]:
-    """The hosted domains an admin means when saying nothing: those found, without localhost, this machine's own name and bare host names."""
+    """The hosted domains an admin means when saying nothing: those found, without localhost, this machine's
+    own name and bare host names.
+    """
     own_name = facts.expanded.get("myhostname", facts.parameters.get("myhostname", "")).lower()
     found = []
     for name in facts.domains.all():
@@ -271,13 +289,15 @@ def _usable(detection: Detection) -> Detection:
         )
     if detection.outcome is Outcome.BROKEN:
         raise CheckFailedError(
-            f"{detection.system} is there, but its configuration cannot be used: {detection.reason or detection.summary}",
+            f"{detection.system} is there, but its configuration cannot be used: "
+            f"{detection.reason or detection.summary}",
             "A change on top of a broken configuration could be neither checked nor proven.",
             detection.remedy or "Repair it first; conbool-tui detect shows details.",
         )
     if detection.outcome is Outcome.MANAGED:
         raise CheckFailedError(
-            f"{detection.system} is managed by {detection.managed_by or 'something else'} here (seen in {detection.evidence or 'its files'}).",
+            f"{detection.system} is managed by {detection.managed_by or 'something else'} here (seen in "
+            f"{detection.evidence or 'its files'}).",
             "It writes these files itself and would overwrite a change, or be broken by it.",
             detection.remedy or f"Set the smart host in {detection.managed_by or 'that program'}.",
         )
@@ -314,7 +334,9 @@ def _check_instance(answers: Answers, facts: PostfixFacts) -> None:
 
 
 def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
-    """Networks of an address family that Postfix does not speak (inet_protocols, postconf(5)). Raises AnswerError."""
+    """Networks of an address family that Postfix does not speak (inet_protocols, postconf(5)). Raises
+    AnswerError.
+    """
     spoken = {
         word.strip().lower() for word in facts.expanded.get("inet_protocols", "all").replace(",", " ").split()
     }
@@ -330,7 +352,8 @@ def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
             if family not in spoken:
                 raise AnswerError(
                     key,
-                    f"{key}: {network} is {family.replace('ipv', 'IPv')}, and this Postfix speaks only {' and '.join(sorted(spoken))}.",
+                    f"{key}: {network} is {family.replace('ipv', 'IPv')}, and this Postfix speaks only "
+                    f"{' and '.join(sorted(spoken))}.",
                     "No connection from there can ever arrive (inet_protocols in main.cf).",
                     f"Remove {network}, or let Postfix speak both: postconf inet_protocols shows the value.",
                 )
@@ -339,19 +362,11 @@ def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
 def _notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
     """What the admin should know about answers that are allowed and unusual."""
     found: list[Notice] = []
-    private = [
-        item
-        for item in answers.conbool_networks
-        if ipaddress.ip_network(item).is_private and not _documentation(item)
-    ]
+    private = [item for item in answers.conbool_networks if _is_private(item)]
     if private:
-        found.append(
-            Notice(
-                "note",
-                f"{', '.join(private)} in conbool_networks is private address space; Conbool's own addresses are public.",
-                Step.C,
-            )
-        )
+        names = ", ".join(private)
+        text = f"{names} in conbool_networks is private address space; Conbool's own addresses are public."
+        found.append(Notice("note", text, Step.C))
     hosted = {name.lower().rstrip(".") for name in facts.domains.all()}
     unknown = [name for name in answers.domains if name not in hosted]
     if unknown and not facts.domains.unlisted:
@@ -364,11 +379,10 @@ def _notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
     return tuple(found)
 
 
-def _documentation(network: str) -> bool:
-    """Networks of RFC 5737 and 3849, which Python counts as private and examples use."""
-    examples = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+def _is_private(network: str) -> bool:
+    """True for address space of one's own (RFC 1918, 4193, 6598), without the documentation networks."""
     found = ipaddress.ip_network(network)
-    return any(found.network_address in ipaddress.ip_network(item) for item in examples)
+    return any(found.overlaps(ipaddress.ip_network(block)) for block in _PRIVATE)
 
 
 def _silent(progress: Progress) -> None:

@@ -1,4 +1,5 @@
-"""What the wizard holds between its screens: the answers being edited, and what is pending. No Textual, no I/O.
+"""What the wizard holds between its screens: the answers being edited, and what is pending. No Textual, no
+I/O.
 
 A field is declared in ``answers`` only; here its text is converted and checked as the admin types.
 """
@@ -77,7 +78,7 @@ FIELDS: Mapping[str, FieldSpec] = {
 }
 
 
-# --- conversion of one text ------------------------------------------------------------------------------------------------------
+# --- conversion of one text -----------------------------------------------------------------------
 
 
 def split_list(text: str) -> list[str]:
@@ -257,7 +258,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:38] + ".."
 
 
-# --- the draft -------------------------------------------------------------------------------------------------------------------
+# --- the draft ------------------------------------------------------------------------------------
 
 _CONVERT: Mapping[str, Callable[[str], object]] = {
     "smart_host.host": host_name,
@@ -278,7 +279,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
 
 
 class Draft:
-    """The answers while they are edited: texts as typed, so that nothing is lost by going back with an error on the screen.
+    """The answers while they are edited: texts as typed, so that nothing is lost by going back with an
+    error on the screen.
 
     Args:
         answers: where to begin.
@@ -407,7 +409,9 @@ class Draft:
         return found
 
     def answers(self) -> Answers:
-        """The answers as they stand; a field with an error counts as not edited, so that a preview of the others stays possible."""
+        """The answers as they stand; a field with an error counts as not edited, so that a preview of the
+        others stays possible.
+        """
         values: dict[str, dict[str, object]] = {
             "": {},
             "smart_host": {},
@@ -465,7 +469,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-# --- the whole wizard ------------------------------------------------------------------------------------------------------------
+# --- the whole wizard -----------------------------------------------------------------------------
 
 
 class WizardState:
@@ -481,8 +485,8 @@ class WizardState:
         self.detection: Optional[Detection] = None
         self.unfinished: Optional[Receipt] = None
         self.draft = Draft(answers)
+        self.stale = False
         self.plan: Optional[Plan] = None
-        self.applied: Optional[Plan] = None
         self.receipts: list[Receipt] = []
         self.findings: Optional[list[Finding]] = None
         self.failure: Optional[ConboolError] = None
@@ -493,14 +497,33 @@ class WizardState:
         """Facts of the Postfix to work on, None until one is found."""
         return self.detection.postfix if self.detection else None
 
-    def found(self, facts: HostFacts, detection: Optional[Detection]) -> None:
-        """Take over what was found. Answers already edited are kept when it is the same instance."""
+    def found(
+        self,
+        facts: HostFacts,
+        detection: Optional[Detection],
+        unfinished: Optional[Receipt],
+        instance: Optional[str],
+    ) -> None:
+        """Take over what one look at the host brought.
+
+        Answers already edited are kept when it is the same mail system and instance as before.
+        """
         before = self.postfix
-        self.facts, self.detection = facts, detection
+        self.facts, self.detection, self.unfinished, self.stale = facts, detection, unfinished, False
         after = self.postfix
-        if after is None or (before is not None and before.instance == after.instance and self.draft.domains):
+        if after is None:
             return
-        self.draft = Draft(self.start_answers, after.domains.all())
+        if before is None or before.instance != after.instance:
+            self.draft = Draft(self.start_answers, after.domains.all())
+        if instance is not None and self.draft.instance != instance:
+            self.draft.instance = instance
+            self.draft.keep()
+
+    def changed_host(self, receipt: Receipt) -> None:
+        """Take note of a change, an undo or a recovery: facts read before it no longer hold."""
+        self.failure = None
+        self.receipts.append(receipt)
+        self.stale = True
 
     @property
     def pending(self) -> str:
@@ -522,7 +545,9 @@ class WizardState:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the run (``ExitCode``): that of the last failed change, then of the last failed check."""
+        """Exit code of the run (``ExitCode``): that of the last failed change, then of the last failed
+        check.
+        """
         if self.failure is not None:
             return self.failure.exit_code
         if self.findings is not None and any(finding.status is Status.FAIL for finding in self.findings):
@@ -530,7 +555,9 @@ class WizardState:
         return ExitCode.DONE
 
     def farewell(self, state_dir: str) -> list[str]:
-        """The lines that stay in the scrollback: what changed, its ID, how to undo it, where the journal is."""
+        """The lines that stay in the scrollback: what changed, its ID, how to undo it, where the journal
+        is.
+        """
         lines = []
         for receipt in self.receipts:
             if receipt.undo_of:
@@ -539,7 +566,8 @@ class WizardState:
                 )
                 continue
             lines.append(
-                f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}: {', '.join(receipt.files)}"
+                f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}: "
+                + ", ".join(receipt.files)
             )
         if self.last_applied is not None:
             lines.append(f"Take it back: conbool-tui undo {self.last_applied.id}")

@@ -1,1 +1,3 @@
-"""The wizard's screens: they show facts, plans and findings and collect answers. All work is done by the session, in threads."""
+"""The wizard's screens: they show facts, plans and findings and collect answers. All work is done by the
+session, in threads.
+"""

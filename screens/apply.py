@@ -36,19 +36,16 @@ class ApplyScreen(WizardScreen):
         plan = self.wizard.state.plan
         if plan is None:
             return [Line("There is nothing to apply.")]
-        lines = [
+        return [
             Line("Nothing has been changed yet.", "title"),
             Line(""),
-            Line(
-                f"Apply now: {len(plan.changes)} changes in {len(plan.files)} files, then reload the mail system."
-            ),
+            Line(f"Apply now: {len(plan.changes)} changes in {len(plan.files)} files, then a reload."),
             Line(""),
             *(Line(f"  {number}. {change.title}") for number, change in enumerate(plan.changes, 1)),
             Line(""),
             Line("Backups are made first. If a test or the reload fails, everything is put back at once."),
             Line("Mail keeps flowing: the mail system is reloaded, not stopped."),
         ]
-        return lines
 
     def buttons(self) -> Sequence[Button]:
         """The question is asked with the focus on Not yet."""
@@ -121,9 +118,8 @@ class ApplyScreen(WizardScreen):
             self.query_one("#do-back").focus()
             return
         assert receipt is not None
-        state.failure = None
-        state.receipts.append(receipt)
-        state.applied, state.findings = state.plan, None
+        state.changed_host(receipt)
+        state.findings = None
         state.draft.keep()
         self._head = status_line(Status.OK, f"Applied as change {receipt.id}.")
         self._draw(
@@ -155,7 +151,7 @@ class ApplyScreen(WizardScreen):
             self.say(
                 [
                     Line(
-                        "! Please wait: a change being written is not cut off. It ends or puts everything back.",
+                        "! Please wait: a change being written is not cut off.",
                         "warn",
                     )
                 ]

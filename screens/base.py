@@ -14,6 +14,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from conbool_tui.errors import ConboolError
+from conbool_tui.facts import HostFacts
+from conbool_tui.plan import Plan
 from conbool_tui.receipt import Progress, ProgressSink
 from screens import work
 from screens.flow import FlowStep, after, counter
@@ -32,18 +34,18 @@ WIDE = 120
 class BaseScreen(Screen[Any]):
     """A screen with a title line, a body, a line of buttons and a line of keys.
 
-    A button with the id ``do-next`` calls ``do_next``; a job named ``detect`` ends in ``done_detect(result, error)``.
+    A button with the id ``do-next`` calls ``do_next``; a job named ``look`` ends in ``done_look(result, error)``.
     """
 
     DEFAULT_CSS = """
-    BaseScreen, BaseScreen:ansi { background: ansi_default; color: ansi_default; layout: vertical; overflow: hidden; }
-    BaseScreen #title { height: 2; text-style: bold; }
+    BaseScreen, BaseScreen:ansi { background: ansi_default; color: ansi_default; overflow: hidden; }
+    BaseScreen #title { height: 1; }
     BaseScreen #body { height: 1fr; padding: 0 1; }
     BaseScreen #notice { height: auto; padding: 0 1; }
     BaseScreen #buttons { height: 1; }
     BaseScreen #keys { height: 1; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual declares the type
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", show=False),
         Binding("shift+tab", "app.focus_previous", show=False),
@@ -96,19 +98,29 @@ class BaseScreen(Screen[Any]):
 
     def on_mount(self) -> None:
         """Fill what is known and set the focus."""
-        self.query_one("#title", Text).show([Line(self.title_text(), "title"), Line("")])
+        self.query_one("#title", Text).show([Line(self.title_text(), "bar")])
         selector = self.first_focus()
         if selector:
             self.query_one(selector).focus()
+        self.opened()
         self.call_after_refresh(self._settle)
+
+    def opened(self) -> None:
+        """Called once, when the widgets are there. (Textual calls every class's own ``on_mount``; this one
+        can be overridden.)
+        """
 
     def _settle(self) -> None:
         self._update_keys()
         self._place_cursor()
 
     def on_screen_resume(self) -> None:
-        """The screen is on top again."""
+        """The screen is on top, for the first time or again."""
         self.call_after_refresh(self._settle)
+        self.resumed()
+
+    def resumed(self) -> None:
+        """Called whenever the screen comes to the top."""
 
     # --- keys
 
@@ -190,7 +202,9 @@ class BaseScreen(Screen[Any]):
     def run_job(
         self, name: str, text: str, call: Callable[[ProgressSink], Any], *, shielded: bool = False
     ) -> work.Job:
-        """Do something in a thread; a job of the same name that still runs is given up. ``text`` empty: no sign on the screen."""
+        """Do something in a thread; a job of the same name that still runs is given up. ``text`` empty: no
+        sign on the screen.
+        """
         self.cancel_job(name)
         job = work.Job(name, text, shielded=shielded)
         self._jobs[name] = job
@@ -259,6 +273,31 @@ class WizardScreen(BaseScreen):
         following = after(self.step)
         if following is not None:
             self.wizard.go_to(following)
+
+    # --- planning
+
+    def request_plan(self, text: str = "") -> None:
+        """Work out the plan for the answers as they stand, in a thread; ``planned`` gets it."""
+        state, session = self.wizard.state, self.wizard.session
+        answers, known, stale = state.draft.answers(), state.facts, state.stale
+
+        def call(report: ProgressSink) -> tuple[Plan, Optional[HostFacts]]:
+            facts = session.detect(answers.instance) if stale else known
+            return session.plan(answers, facts), facts
+
+        self.run_job("plan", text, call)
+
+    def done_plan(self, result: Any, error: Optional[ConboolError]) -> None:
+        """Keep the facts the plan was made from."""
+        if error is not None:
+            self.planned(None, error)
+            return
+        plan, self.wizard.state.facts = result
+        self.wizard.state.stale = False
+        self.planned(plan, None)
+
+    def planned(self, plan: Optional[Plan], error: Optional[ConboolError]) -> None:
+        """Called with the plan, or with the reason why there is none."""
 
 
 def elapsed_text(job: work.Job) -> str:

@@ -137,8 +137,14 @@ class TooSmallScreen(Screen[None]):
 
     def __init__(self, columns: int, rows: int) -> None:
         super().__init__()
+        self._columns, self._rows = columns, rows
         self._text = f"Please enlarge the terminal to {columns}x{rows} or more."
 
     def compose(self) -> ComposeResult:
         """The line."""
         yield Text([Line(self._text)])
+
+    def on_screen_resume(self) -> None:
+        """A question on top hid that the terminal has grown meanwhile."""
+        if self.app.size.width >= self._columns and self.app.size.height >= self._rows:
+            self.app.call_later(self.app.pop_screen)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One screen of the wizard's way; its module is loaded when it is first shown, so that the start stays quick."""
+    """One screen of the wizard's way; its module is loaded when it is first shown, so that the start stays
+    quick.
+    """
 
     id: str
     title: str

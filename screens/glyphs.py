@@ -1,4 +1,6 @@
-"""Every character beyond ASCII that the wizard draws, with its ASCII twin. No other module of the wizard holds any."""
+"""Every character beyond ASCII that the wizard draws, with its ASCII twin. No other module of the wizard
+holds any.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from conbool_tui.mail_flow import Arrows
 
 @dataclass(frozen=True)
 class Glyphs:
-    """One set of characters. Focus (``>``), ``(*)`` and ``[x]`` are ASCII in both sets and therefore not here."""
+    """One set of characters. Focus (``>``), ``(*)`` and ``[x]`` are ASCII in both sets and therefore not
+    here.
+    """
 
     ok: str
     warn: str
@@ -56,7 +60,9 @@ _current = UNICODE
 
 
 def terminal_wants_ascii() -> bool:
-    """True for terminals whose fonts or encoding cannot be trusted with more: the Linux console, vt*, ansi, output that is not UTF-8."""
+    """True for terminals whose fonts or encoding cannot be trusted with more: the Linux console, vt*, ansi,
+    output that is not UTF-8.
+    """
     encoding = (getattr(sys.__stderr__, "encoding", None) or "").lower().replace("-", "")
     return encoding != "utf8" or os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS)
 

@@ -54,9 +54,9 @@ class HistoryScreen(BaseScreen):
         """The list."""
         return "#changes"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Read the journal in a thread."""
-        super().on_mount()
+        super().opened()
         self.look()
 
     def look(self) -> None:
@@ -165,8 +165,7 @@ class HistoryScreen(BaseScreen):
             self._outcome = [*error_lines(error), Line("")]
             self.wizard.state.failure = error
         else:
-            self.wizard.state.failure = None
-            self.wizard.state.receipts.append(receipt)
+            self.wizard.state.changed_host(receipt)
             self._outcome = [
                 status_line(Status.OK, f"Change {receipt.undo_of or receipt.id} was taken back."),
                 Line(""),

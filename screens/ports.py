@@ -1,4 +1,6 @@
-"""What the screens need of the program: the session, as a protocol, so that they run over a false one in tests."""
+"""What the screens need of the program: the session, as a protocol, so that they run over a false one in
+tests.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from conbool_tui.receipt import ProgressSink, Receipt
 
 
 class WizardSession(Protocol):
-    """The part of ``conbool_tui.session.Session`` the wizard uses. Every call may take long: only threads make them."""
+    """The part of ``conbool_tui.session.Session`` the wizard uses. Every call may take long: only threads
+    make them.
+    """
 
     state_dir: str
     mail_system: Optional[str]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Optional
+from typing import ClassVar, Optional
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.plan import Plan
-from conbool_tui.receipt import ProgressSink
 from screens import work
 from screens.base import WizardScreen, elapsed_text
 from screens.texts.diffs import file_lines
@@ -61,34 +60,26 @@ class ReviewScreen(WizardScreen):
         """The text comes first: it is what this screen is for."""
         return "#summary"
 
-    def on_screen_resume(self) -> None:
+    def resumed(self) -> None:
         """Work out the plan, also after coming back from Apply or History."""
-        super().on_screen_resume()
+        super().resumed()
         self.call_after_refresh(self.look)
 
     def look(self) -> None:
         """Plan in a thread."""
-        state, session = self.wizard.state, self.wizard.session
-        answers, facts = state.draft.answers(), state.facts
-        fresh = bool(state.receipts)
-        instance = answers.instance
-
-        def call(report: ProgressSink) -> Plan:
-            # What was applied meanwhile has changed the files the facts were read from.
-            return session.plan(answers, session.detect(instance) if fresh else facts)
-
-        self.run_job("plan", WORKING, call)
+        self.request_plan(WORKING)
 
     def waiting(self, job: work.Job) -> None:
         """Show that it is still going on."""
         self.query_one("#summary", TextPane).show([Line(elapsed_text(job), "dim")])
 
-    def done_plan(self, plan: Any, error: Optional[ConboolError]) -> None:
+    def planned(self, plan: Optional[Plan], error: Optional[ConboolError]) -> None:
         """Show the plan, or why there is none."""
         summary, files = self.query_one("#summary", TextPane), self.query_one("#files", TextPane)
         state = self.wizard.state
-        state.plan = None if error is not None else plan
-        if error is not None:
+        state.plan = plan
+        if plan is None:
+            error = error or ConboolError("There is no plan.")
             summary.show(
                 [
                     *error_lines(error),

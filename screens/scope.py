@@ -36,14 +36,14 @@ class ScopeScreen(StepScreen):
         """The modes."""
         return f"#{field_id('scope.mode')}"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Hide the senders where they mean nothing."""
-        super().on_mount()
+        super().opened()
         self._show_senders()
 
-    def on_choice_changed(self, event: Choice.Changed) -> None:
+    def chose(self, owner: Choice, word: str) -> None:
         """Senders matter in their own mode only."""
-        super().on_choice_changed(event)
+        super().chose(owner, word)
         self._show_senders()
 
     def _show_senders(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Optional
+from typing import ClassVar, Optional
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,11 +13,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
-from conbool_tui.facts import HostFacts
 from conbool_tui.plan import Plan
-from conbool_tui.receipt import ProgressSink
 from conbool_tui.wizard_state import FIELDS, Draft, FieldError
 from screens import glyphs
 from screens.base import WIDE, WizardScreen
@@ -30,7 +27,7 @@ from screens.widgets.field import Field, TextBox, field_id
 from screens.widgets.lines import Hint, Text, TextPane
 
 DEBOUNCE = 0.3
-_BARS = 4
+_BARS = 3
 
 
 class StepScreen(WizardScreen):
@@ -54,11 +51,16 @@ class StepScreen(WizardScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "enlarge", show=False)]
     field_keys: ClassVar[tuple[str, ...]] = ()
+    lists: ClassVar[dict[str, str]] = {}
+    """Lists by widget id, with the answer each belongs to."""
 
     def __init__(self, step: FlowStep) -> None:
         super().__init__(step)
         self._delay: Optional[Timer] = None
         self._told: dict[str, FieldError] = {}
+        self._refused: dict[str, FieldError] = {}
+        self._left: Optional[str] = None
+        self._before_large: Optional[Widget] = None
 
     @property
     def draft(self) -> Draft:
@@ -91,7 +93,9 @@ class StepScreen(WizardScreen):
 
     def choice(self, key: str, texts: dict[str, str]) -> Choice:
         """The radio buttons of an answer."""
-        options = [Option(word, texts[word]) for word in FIELDS[key].choices]
+        words = FIELDS[key].choices
+        width = max(len(word) for word in words)
+        options = [Option(word, f"{word:<{width}}  {texts[word]}") for word in words]
         return Choice(options, self.draft.text(key), id=field_id(key))
 
     def preview_title(self) -> str:
@@ -104,9 +108,9 @@ class StepScreen(WizardScreen):
         larger = ("F4", "Form" if self.has_class("-large") else "Preview")
         return [*keys[:-3], larger, *keys[-3:]] if keys[0][0] != "Tab" else [larger, *keys]
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Ask for the first preview."""
-        super().on_mount()
+        super().opened()
         form = self.query_one("#form", VerticalScroll)
         self.watch(form, "scroll_y", self._show_more, init=False)
         self.watch(form, "virtual_size", self._show_more, init=False)
@@ -116,7 +120,7 @@ class StepScreen(WizardScreen):
         """The form takes what it needs, but leaves room for the preview below it."""
         rows = event.size.height - _BARS
         narrow = event.size.width < WIDE
-        self.query_one("#form").styles.max_height = max(4, rows * 13 // 20 if narrow else rows - 3)
+        self.query_one("#form").styles.max_height = max(4, rows * 11 // 20 if narrow else rows - 3)
         self._show_more()
 
     def _show_more(self) -> None:
@@ -132,52 +136,71 @@ class StepScreen(WizardScreen):
     # --- editing
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Keep what is typed; an error already told disappears as soon as it is mended."""
+        """Keep what is typed."""
         event.stop()
-        owner = event.input.parent.parent if event.input.parent is not None else None
-        if isinstance(owner, Field) and self.draft.text(owner.spec.key) != event.value:
-            self.draft.set(owner.spec.key, event.value)
-            self.edited(owner.spec.key)
+        self.typed_in(event.input, event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter goes to the next field, and tells an error of this one."""
+        """Act on Enter."""
         event.stop()
-        owner = event.input.parent.parent if event.input.parent is not None else None
-        if isinstance(owner, Field):
-            self.tell(owner.spec.key)
-            self.focus_next()
+        self.entered(event.input, event.value)
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
         """Keep the chosen word."""
         event.stop()
+        self.chose(event.owner, event.value)
+
+    def typed_in(self, box: Input, text: str) -> None:
+        """Keep what is typed; an error already told disappears as soon as it is mended."""
+        field = _field_of(box)
+        if field is not None and self.draft.text(field.spec.key) != text:
+            self.draft.set(field.spec.key, text)
+            self.edited(field.spec.key)
+
+    def entered(self, box: Input, text: str) -> None:
+        """Enter goes to the next field, and tells an error of this one."""
+        field = _field_of(box)
+        if field is not None:
+            self.tell(field.spec.key)
+            self.focus_next()
+
+    def chose(self, owner: Choice, word: str) -> None:
+        """Keep the chosen word."""
         for key in self.field_keys:
-            if field_id(key) == event.owner.id:
-                self.draft.set(key, event.value)
+            if field_id(key) == owner.id:
+                self.draft.set(key, word)
                 self.edited(key)
 
     def edited(self, key: str) -> None:
         """Called after every edit."""
+        self._refused.clear()
         for other in list(self._told):
             self.tell(other)
         self.refresh_preview()
 
     def focus_moved(self, widget: Widget) -> None:
-        """Show the help of the field that has the focus, and tell the errors of the one left."""
+        """Show the help of the field that has the focus, and tell the error of the one left."""
+        here = self._key_of(widget)
+        if self._left is not None and self._left != here:
+            self.tell(self._left)
+        self._left = here
         about = self.query_one("#about", Text)
-        for key in self.field_keys:
-            found = self.query(f"#{field_id(key)}")
-            if found and (
-                widget is found.first() or (widget.parent is not None and found.first() in widget.ancestors)
-            ):
-                example = FIELDS[key].example
-                tail = f" Example: {example}" if isinstance(example, str) else ""
-                about.show([Line(f"{glyphs.current().note} {FIELDS[key].help}{tail}", "note")])
-                return
-        about.show([Line("")])
+        if here is None:
+            about.show([Line("")])
+            return
+        spec = FIELDS[here]
+        tail = f" Example: {spec.example}" if isinstance(spec.example, str) else ""
+        about.show([Line(f"{glyphs.current().note} {spec.help}{tail}", "note")])
+
+    def _key_of(self, widget: Widget) -> Optional[str]:
+        if widget.id in self.lists:
+            return self.lists[widget.id]
+        names = {node.id for node in widget.ancestors_with_self}
+        return next((key for key in self.field_keys if field_id(key) in names), None)
 
     def tell(self, key: str) -> Optional[FieldError]:
         """Show or clear the error of a field."""
-        error = self.draft.error(key)
+        error = self.draft.error(key) or self._refused.get(key)
         self.show_error(key, error)
         return error
 
@@ -205,41 +228,39 @@ class StepScreen(WizardScreen):
             self._delay.stop()
             self._delay = None
         if now:
-            self._plan()
+            self.request_plan()
         else:
-            self._delay = self.set_timer(DEBOUNCE, self._plan)
+            self._delay = self.set_timer(DEBOUNCE, self.request_plan)
 
-    def _plan(self) -> None:
-        answers, facts, session = self.draft.answers(), self.wizard.state.facts, self.wizard.session
-
-        def call(
-            report: ProgressSink, answers: Answers = answers, facts: Optional[HostFacts] = facts
-        ) -> Plan:
-            return session.plan(answers, facts)
-
-        self.run_job("plan", "", call)
-
-    def done_plan(self, plan: Any, error: Optional[ConboolError]) -> None:
+    def planned(self, plan: Optional[Plan], error: Optional[ConboolError]) -> None:
         """Show what this step adds, or why that cannot be said."""
         pane = self.query_one("#preview", TextPane)
-        wrong = self.draft.errors(self.field_keys)
-        if error is not None:
+        if error is not None or plan is None:
+            error = error or ConboolError("There is no plan.")
             pane.show(error_lines(error))
+            self._mark_refused(error)
             return
         lines = step_lines(plan, self.step.guide_step) if self.step.guide_step is not None else []
-        if wrong:
+        if self.draft.errors(self.field_keys):
             lines = [Line("! The marked field is not in this preview yet.", "warn"), *lines]
         pane.show(lines)
 
+    def _mark_refused(self, error: ConboolError) -> None:
+        """An error that names one of the fields here is shown beside it, and keeps Next from going on."""
+        for key in self.field_keys:
+            if key in error.what:
+                self._refused[key] = FieldError(error.what, error.todo)
+                self.tell(key)
+
     def action_enlarge(self) -> None:
         """Give the preview the whole screen, or take it back."""
+        if not self.has_class("-large"):
+            self._before_large = self.focused
         self.toggle_class("-large")
         if self.has_class("-large"):
             self.query_one("#preview").focus()
-        else:
-            selector = self.first_focus()
-            if selector:
-                self.query_one(selector).focus()
+        elif self._before_large is not None:
+            self._before_large.focus()
 
     def action_back(self) -> None:
         """Out of the large preview first."""
@@ -266,6 +287,13 @@ class StepScreen(WizardScreen):
 
     def collect(self) -> None:
         """Take over what is typed but not yet entered; for steps with lists."""
+
+
+def _field_of(box: Input) -> Optional[Field]:
+    for ancestor in box.ancestors:
+        if isinstance(ancestor, Field):
+            return ancestor
+    return None
 
 
 def typed(box: TextBox) -> str:

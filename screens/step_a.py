@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Optional
 
 from textual.app import ComposeResult
-from textual.widget import Widget
 from textual.widgets import Input
 
 from conbool_tui.wizard_state import FIELDS, FieldError
-from screens import glyphs
 from screens.flow import FlowStep
 from screens.step import StepScreen, typed
 from screens.texts.lines import Line
@@ -33,6 +31,8 @@ class StepAScreen(StepScreen):
         "smart_host.client_key",
         "domains",
     )
+
+    lists: ClassVar[dict[str, str]] = {"domains": "domains"}
 
     def __init__(self, step: FlowStep) -> None:
         super().__init__(step)
@@ -58,9 +58,9 @@ class StepAScreen(StepScreen):
         """The smart host, or the domains when none is known."""
         return f"#{field_id('smart_host.host')} TextBox"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Fill the list."""
-        super().on_mount()
+        super().opened()
         self._fill()
 
     def _fill(self) -> None:
@@ -70,22 +70,20 @@ class StepAScreen(StepScreen):
         domains.show(rows, [self.draft.domains[name] for name in names])
         domains.styles.height = max(1, min(3, len(rows)))
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def typed_in(self, box: Input, text: str) -> None:
         """What is typed to add a domain belongs to no answer yet."""
-        if self._is_adding(event.input):
-            event.stop()
-            self._add_error = None
-            self.show_error("domains", self.draft.error("domains") if "domains" in self._told else None)
-        else:
-            super().on_input_changed(event)
+        if not self._is_adding(box):
+            super().typed_in(box, text)
+            return
+        self._add_error = None
+        self.show_error("domains", self.draft.error("domains") if "domains" in self._told else None)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def entered(self, box: Input, text: str) -> None:
         """Enter adds what is typed; with nothing typed it goes on."""
-        if self._is_adding(event.input) and event.value.strip():
-            event.stop()
+        if self._is_adding(box) and text.strip():
             self.collect()
         else:
-            super().on_input_submitted(event)
+            super().entered(box, text)
 
     def _is_adding(self, box: Input) -> bool:
         return box is self._adding().box
@@ -122,11 +120,3 @@ class StepAScreen(StepScreen):
         self.draft.choose_domain(name, not self.draft.domains[name])
         self.tell("domains")
         self.edited("domains")
-
-    def focus_moved(self, widget: Widget) -> None:
-        """The list shares the help of its input."""
-        if isinstance(widget, RowList):
-            text = f"{glyphs.current().note} {FIELDS['domains'].help} Space takes in or leaves out."
-            self.query_one("#about", Text).show([Line(text, "note")])
-        else:
-            super().focus_moved(widget)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Optional
 
 from textual.app import ComposeResult
-from textual.widget import Widget
 from textual.widgets import Input
 
 from conbool_tui.wizard_state import FIELDS, FieldError
-from screens import glyphs
 from screens.flow import FlowStep
 from screens.step import StepScreen, typed
 from screens.texts.lines import Line
@@ -44,6 +42,8 @@ class StepCScreen(StepScreen):
         "spam.folder",
     )
 
+    lists: ClassVar[dict[str, str]] = {"headers": "markers.loop_headers"}
+
     def __init__(self, step: FlowStep) -> None:
         super().__init__(step)
         self._header_error: Optional[FieldError] = None
@@ -68,9 +68,9 @@ class StepCScreen(StepScreen):
         """Conbool's addresses."""
         return f"#{field_id('conbool_networks')} TextBox"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Fill the list of headers."""
-        super().on_mount()
+        super().opened()
         self._fill()
         self._show_header()
         self._show_folder()
@@ -110,12 +110,11 @@ class StepCScreen(StepScreen):
         event.stop()
         self._editing.box.focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """A header being typed is taken over at once when it is one."""
-        if event.input is not self._editing.box:
-            super().on_input_changed(event)
+    def typed_in(self, box: Input, text: str) -> None:
+        """A header being typed is taken over as soon as it is one."""
+        if box is not self._editing.box:
+            super().typed_in(box, text)
             return
-        event.stop()
         self._header_error = None
         self.collect()
 
@@ -141,19 +140,11 @@ class StepCScreen(StepScreen):
 
     # --- flagged mail
 
-    def on_choice_changed(self, event: Choice.Changed) -> None:
+    def chose(self, owner: Choice, word: str) -> None:
         """The folder matters only when flagged mail goes to one."""
-        super().on_choice_changed(event)
+        super().chose(owner, word)
         self._show_folder()
 
     def _show_folder(self) -> None:
         folder = self.query_one(f"#{field_id('spam.folder')}", Field)
         folder.set_class(self.draft.text("spam.action") != "folder", "-off")
-
-    def focus_moved(self, widget: Widget) -> None:
-        """The list shares the help of its input."""
-        if isinstance(widget, RowList):
-            text = f"{glyphs.current().note} {FIELDS['markers.loop_headers'].help}"
-            self.query_one("#about", Text).show([Line(text, "note")])
-        else:
-            super().focus_moved(widget)

@@ -22,9 +22,9 @@ class StepDScreen(StepScreen):
         yield Text(
             [
                 Line(
-                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a second time,"
+                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a second "
+                    "time, and not into the spam folder. Conbool marks it with this header, value yes."
                 ),
-                Line("and not into the spam folder. Conbool marks it with this header, value yes."),
             ],
             classes="intro",
         )

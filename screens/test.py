@@ -57,9 +57,9 @@ class TestScreen(WizardScreen):
         """Next."""
         return "#do-next"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Begin at once, or show what an earlier test in this run found."""
-        super().on_mount()
+        super().opened()
         if self.wizard.state.findings is None:
             self.do_again()
         else:

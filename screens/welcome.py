@@ -72,9 +72,11 @@ class WelcomeScreen(WizardScreen):
         """Start."""
         return "#do-start"
 
-    def on_mount(self) -> None:
+    def opened(self) -> None:
         """Begin to look as soon as the first picture is on the screen."""
-        super().on_mount()
+        given = self.wizard.state.start_answers
+        self._instance = given.instance if given is not None else None
+        self._chosen = self._instance is not None
         self.call_after_refresh(self.look)
 
     # --- looking
@@ -106,10 +108,7 @@ class WelcomeScreen(WizardScreen):
             pane.show(error_lines(error or ConboolError("Nothing was found out.")))
             self.set_reason("start", "this server could not be looked at")
             return
-        state = self.wizard.state
-        state.unfinished = found.unfinished
-        state.found(found.facts, found.target)
-        state.draft.instance = self._instance or state.draft.instance
+        self.wizard.state.found(found.facts, found.target, found.unfinished, self._instance)
         lines: list[Line] = []
         if found.unfinished is not None:
             lines.extend([*unfinished_lines(found.unfinished), Line("")])
@@ -121,7 +120,9 @@ class WelcomeScreen(WizardScreen):
         self._set_reasons(found)
 
     def _is_news(self, facts: HostFacts, obstacle: ConboolError) -> bool:
-        """The obstacle is told already where it is only that the one mail system is absent, broken or managed."""
+        """The obstacle is told already where it is only that the one mail system is absent, broken or
+        managed.
+        """
         present = [detection for detection in facts.detections if detection.outcome is Outcome.PRESENT]
         return bool(present)
 
@@ -211,8 +212,7 @@ class WelcomeScreen(WizardScreen):
             self.set_reason("recover", "")
             return
         if receipt is not None:
-            self.wizard.state.receipts.append(receipt)
-        self.wizard.state.unfinished = None
+            self.wizard.state.changed_host(receipt)
         self.look()
 
     def action_back(self) -> None:

@@ -1,7 +1,9 @@
 """Work in threads: the result comes back as a message, so that nothing on the screen ever waits.
 
-The threads are daemons of our own and not Textual's workers: leaving the program must not wait for a probe on the network. The one
-piece of work that must not be cut, a change being written, says so with ``shielded`` and is waited for by ``conbool_tui.app``.
+The threads are daemons of our own and not Textual's workers: leaving the program must not wait for a probe
+on the network. The one
+piece of work that must not be cut, a change being written, says so with ``shielded``; ``conbool_tui.app`` waits
+for it.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class JobDone(Message):
 
 
 def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> Job:
-    """Run ``work`` in a thread and post ``JobProgress`` and ``JobDone`` to ``owner``; a cancelled job posts nothing more."""
+    """Run ``work`` in a thread and post ``JobProgress`` and ``JobDone`` to ``owner``; a cancelled job posts
+    nothing more.
+    """
 
     def report(progress: Progress) -> None:
         if job.cancelled:
@@ -78,12 +82,8 @@ def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> 
             result = work(report)
         except ConboolError as raised:
             error = raised
-        except Exception as raised:  # noqa: BLE001 - the thread's edge: an unforeseen error becomes a message, never a traceback
-            error = ConboolError(
-                f"Unexpected: {type(raised).__name__}: {raised}",
-                "This is a fault of the program, not of your server.",
-                "Please report it with the output of: conbool-tui detect --json",
-            )
+        except Exception as raised:
+            error = unexpected(raised)
         if not job.cancelled:
             _post(owner, JobDone(job, result, error))
 
@@ -92,9 +92,19 @@ def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> 
     return job
 
 
+def unexpected(raised: BaseException) -> ConboolError:
+    """An error nobody foresaw, in the three parts the admin gets of every error."""
+    return ConboolError(
+        f"Unexpected: {type(raised).__name__}: {raised}",
+        "This is a fault of the program, not of your server.",
+        "Please report it with the output of: conbool-tui detect --json",
+    )
+
+
 def _post(owner: MessagePump, message: Message) -> None:
     try:
         owner.post_message(message)
     except RuntimeError:
-        # The screens are gone (the terminal was closed); the work itself goes on and the journal has its outcome.
+        # The screens are gone (the terminal was closed); the work itself goes on and the journal has its
+        # outcome.
         return

@@ -101,7 +101,8 @@ def _match(host: Host, certificate: str, key: str, why: str) -> Optional[Trouble
                 "smart_host.client_key",
                 f"The key {key} does not match the certificate {certificate}.",
                 why,
-                "Give the key that the certificate was requested with; the server's own certificate comes first in its file.",
+                "Give the key that the certificate was requested with; the server's own certificate comes "
+                "first in its file.",
             )
         reason = error.reason or "unknown reason"
         todo = "Look at both files (openssl x509 -in …, openssl pkey -in …)."

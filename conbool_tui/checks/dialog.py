@@ -1,4 +1,6 @@
-"""An SMTP client that only asks (RFC 5321, RFC 3207): every step by itself, every line kept for the transcript, no message ever sent."""
+"""An SMTP client that only asks (RFC 5321, RFC 3207): every step by itself, every line kept for the
+transcript, no message ever sent.
+"""
 
 from __future__ import annotations
 
@@ -153,7 +155,8 @@ class Dialog:
             DialogError: anything else.
         """
         self._socket.settimeout(self.timeout)
-        # What came before TLS must not count afterwards: somebody may have put it there (RFC 3207, section 6).
+        # What came before TLS must not count afterwards: somebody may have put it there (RFC 3207, section
+        # 6).
         self._rest = b""
         try:
             wrapped = context.wrap_socket(self._socket, server_hostname=server_name)
@@ -207,7 +210,9 @@ def client_context(ca_file: Optional[str] = None) -> ssl.SSLContext:
 
 
 def trusting_context() -> ssl.SSLContext:
-    """A context that accepts every certificate: for looking at one that is not trusted. No mail goes through it."""
+    """A context that accepts every certificate: for looking at one that is not trusted. No mail goes through
+    it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -14,7 +14,10 @@ from conbool_tui.transaction import list_changes
 from conbool_tui.transaction.record import Record, load
 from conbool_tui.transaction.store import Store
 
-_REMEDY = "Apply again to set it as planned, or conbool-tui undo to take the change back; conbool-tui plan --diff shows the difference."
+_REMEDY = (
+    "Apply again to set it as planned, or conbool-tui undo to take the change back; conbool-tui plan "
+    "--diff shows the difference."
+)
 
 
 def check_drift(host: Host, state_dir: str) -> list[Finding]:

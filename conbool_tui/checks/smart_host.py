@@ -1,6 +1,7 @@
 """Guide step A from this server's side: can the smart host be reached, and would its certificate be accepted?
 
-Chain and name are judged separately, because they fail for different reasons and are repaired by different people.
+Chain and name are judged separately, because they fail for different reasons and are repaired by different
+people.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ _IDS = (
     "smart-host.name",
 )
 _CONNECT_REMEDIES = {
-    "refused": "Nothing listens there, or a firewall answers for it: check smart_host.host and smart_host.port.",
-    "timeout": "A firewall drops the packets, here or on the way; many hosting providers block outgoing port 25 until asked.",
+    "refused": "Nothing listens there, or a firewall answers for it: check smart_host.host and "
+    "smart_host.port.",
+    "timeout": "A firewall drops the packets, here or on the way; many hosting providers block outgoing port "
+    "25 until asked.",
     "unreachable": "Check this server's routes and addresses; an IPv6 address needs IPv6 here.",
 }
 
@@ -50,7 +53,8 @@ class SmartHostCheck:
         host: the machine the certificate files are on.
         wanted: the answers of step A.
         client_name: this server's own name for EHLO.
-        ca_file: trusted CAs when the answers name none (path inside the host's root), the TLS library's own when None.
+        ca_file: trusted CAs when the answers name none (path inside the host's root), the TLS library's own
+            when None.
         timeout: seconds for every single step.
         families: address families to use, in this order.
     """
@@ -182,7 +186,10 @@ class SmartHostCheck:
         if code < 500:
             remedy = "It refuses for the moment (4xx): wait and try again; ask Conbool when it stays so."
         else:
-            remedy = "It refuses this server for good (5xx): ask Conbool whether this server's address is registered."
+            remedy = (
+                "It refuses this server for good (5xx): ask Conbool whether this server's address is "
+                "registered."
+            )
         return self._fail(id, f"{self._shown} {verb}: {text[:300]}", remedy)
 
     def _start_tls(self, dialog: Dialog) -> None:
@@ -190,7 +197,8 @@ class SmartHostCheck:
             raise self._fail(
                 "smart-host.starttls",
                 f"{self._shown} does not offer STARTTLS.",
-                "Mail is never sent to it unencrypted. Check host and port; a firewall that inspects SMTP (Cisco: fixup smtp) removes STARTTLS.",
+                "Mail is never sent to it unencrypted. Check host and port; a firewall that inspects SMTP "
+                "(Cisco: fixup smtp) removes STARTTLS.",
             )
         try:
             answer = dialog.command("STARTTLS")
@@ -216,7 +224,9 @@ class SmartHostCheck:
         return context
 
     def _offer(self, context: ssl.SSLContext) -> None:
-        """Show our client certificate to whoever asks, as the mail server will; its own finding tells when it is unusable."""
+        """Show our client certificate to whoever asks, as the mail server will; its own finding tells when
+        it is unusable.
+        """
         if self.wanted.client_certificate is None or self.wanted.client_key is None:
             return
         certificate, key = (
@@ -249,7 +259,8 @@ class SmartHostCheck:
             raise self._fail(
                 "smart-host.starttls",
                 f"The TLS handshake with {self._shown} failed: {error.text}.",
-                "Both sides must share a TLS version and a cipher: check this system's crypto policy, and whether a client certificate is refused.",
+                "Both sides must share a TLS version and a cipher: check this system's crypto policy, and "
+                "whether a client certificate is refused.",
             ) from None
         self._after_handshake(dialog)
         certificate = _read(dialog.peer_certificate())
@@ -308,7 +319,8 @@ class SmartHostCheck:
                 "smart-host.name",
                 Status.FAIL,
                 f"The certificate is for {names}, not for {name}.",
-                f"Something else than Conbool may answer there. If this is intended, set smart_host.tls_name to the right name. {_WAITS}",
+                "Something else than Conbool may answer there. If this is intended, set smart_host.tls_name "
+                f"to the right name. {_WAITS}",
             )
 
 
@@ -338,7 +350,10 @@ def _chain_remedy(error: ssl.SSLCertVerificationError) -> str:
     elif code == _NOT_YET:
         text = "Check this server's clock."
     elif code in _SELF_SIGNED:
-        text = "If this is your own Conbool installation, give its CA in smart_host.ca_file; else something intercepts the connection."
+        text = (
+            "If this is your own Conbool installation, give its CA in smart_host.ca_file; else something "
+            "intercepts the connection."
+        )
     elif code in _NO_ISSUER:
         text = "Update this system's CA certificates, or give the CA in smart_host.ca_file."
     else:

@@ -1,7 +1,8 @@
-"""Can this server be reached by SMTP as Conbool will? An imitation from inside of what the Setup Assistant tests from outside.
+"""Can this server be reached by SMTP as Conbool will? An imitation from inside of what the Setup Assistant
+tests from outside.
 
-Sender and recipients are named and taken back; no message is sent. From here only this server's own view can be tested: a firewall between
-Conbool and this server is seen by Conbool alone.
+Sender and recipients are named and taken back; no message is sent. From here only this server's own view can
+be tested: a firewall between Conbool and this server is seen by Conbool alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +29,10 @@ from conbool_tui.findings import Finding, Status
 
 REACHABLE = "SMTP reachable"
 _PORT = 25
-_FOREIGN_SENDER = "conbool-probe@example.net"
-_FOREIGN_RECIPIENT = "conbool-probe@example.org"
+# Domains for examples (RFC 2606), of which those that are hosted here are not asked for.
+_OUTSIDE = ("example.net", "example.org", "example.com", "example.edu", "example.invalid")
+# The enhanced status code (RFC 3463): 5.7.1 and 4.7.1 are refusals by policy.
+_ENHANCED = re.compile(r"[245]\.([0-9]+)\.[0-9]+")
 _WILDCARDS = {"0.0.0.0": socket.AF_INET, "::": socket.AF_INET6, "*": socket.AF_INET}
 # Addresses for documentation (RFC 5737, 3849): asking the kernel for the route to them sends nothing.
 _SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -168,7 +172,8 @@ class _Probe:
                 "smtp.starttls",
                 Status.WARN,
                 "Port 25 does not offer STARTTLS.",
-                "Give the mail system a certificate (smtpd_tls_cert_file, smtpd_tls_security_level = may): Conbool's mail should come encrypted.",
+                "Give the mail system a certificate (smtpd_tls_cert_file, smtpd_tls_security_level = may): "
+                "Conbool's mail should come encrypted.",
             )
             return
         answer = dialog.command("STARTTLS")
@@ -205,7 +210,10 @@ class _Probe:
             )
             return
         names = ", ".join(certificate.presented_names) or "no name"
-        told = f"{names}, issued by {'itself' if certificate.self_issued else certificate.issuer}, until {certificate.not_after:%Y-%m-%d}"
+        told = (
+            f"{names}, issued by {'itself' if certificate.self_issued else certificate.issuer}, until "
+            f"{certificate.not_after:%Y-%m-%d}"
+        )
         now = datetime.datetime.now(datetime.timezone.utc)
         if now > certificate.not_after:
             self.add(
@@ -219,7 +227,8 @@ class _Probe:
                 "smtp.certificate",
                 Status.WARN,
                 f"This server's certificate is not for {self.server.relay_host}: {told}.",
-                "Use a certificate that carries the name you type into the Setup Assistant, or type the name it carries.",
+                "Use a certificate that carries the name you type into the Setup Assistant, or type the name "
+                "it carries.",
             )
         elif certificate.not_after - now < _SOON:
             self.add(
@@ -270,32 +279,39 @@ class _Probe:
                 "smtp.recipient",
                 Status.FAIL,
                 f"Mail for {recipient} is refused: {answer.text}",
-                f"{domain} must be a hosted domain here, with a postmaster (RFC 5321), or Conbool cannot deliver.",
+                f"{domain} must be a hosted domain here, with a postmaster (RFC 5321), or Conbool cannot "
+                "deliver.",
             )
 
     def _foreign(self, dialog: Dialog) -> None:
-        answer = self._asked(dialog, _FOREIGN_SENDER, _FOREIGN_RECIPIENT)
-        if answer.code >= 500:
-            self.add("smtp.relay", Status.OK, "Mail from and for strangers is refused.")
-        elif answer.code >= 400:
+        own = dialog.local_address
+        if _trusted(own, self.server.trusted_networks):
             self.add(
                 "smtp.relay",
                 Status.NOT_TESTED,
-                f"Mail from and for strangers was neither accepted nor refused for good: {answer.text}",
-            )
-        elif _trusted(dialog.local_address, self.server.trusted_networks):
-            self.add(
-                "smtp.relay",
-                Status.NOT_TESTED,
-                f"Whether strangers can relay cannot be seen from here: {dialog.local_address} is in this server's own networks and may.",
+                f"Whether strangers can relay cannot be seen from here: {own} belongs to the networks that may.",
                 "Test from a host outside.",
             )
-        else:
+            return
+        hosted = set(self.server.domains)
+        sender, recipient = ([name for name in _OUTSIDE if name not in hosted] * 2)[:2]
+        answer = self._asked(dialog, f"conbool-probe@{sender}", f"conbool-probe@{recipient}")
+        enhanced = _ENHANCED.match(answer.lines[0] if answer.lines else "")
+        if answer.code < 400:
             self.add(
                 "smtp.relay",
                 Status.FAIL,
                 f"Mail from and for strangers is accepted ({answer.text}): an open relay.",
                 "Repair smtpd_relay_restrictions at once; spammers find open relays within hours.",
+            )
+        elif enhanced is not None and enhanced.group(1) == "7":
+            self.add("smtp.relay", Status.OK, f"Mail from and for strangers is not relayed: {answer.text}")
+        else:
+            self.add(
+                "smtp.relay",
+                Status.NOT_TESTED,
+                f"Mail from and for strangers was refused for another reason: {answer.text}",
+                "Test from a host outside.",
             )
 
 
@@ -335,7 +351,8 @@ def _by_name(server: Server, timeout: float) -> Finding:
         Status.WARN,
         f"{name} ({', '.join(addresses)}) does not answer on port 25 from here.",
         "\n".join(transcript),
-        "Behind address translation this can be so and still work from outside; the Setup Assistant's Test Connection decides.",
+        "Behind address translation this can be so and still work from outside; the Setup Assistant's Test "
+        "Connection decides.",
     )
 
 
@@ -354,5 +371,8 @@ def _trusted(address: str, networks: Sequence[str]) -> bool:
 
 def _refusal_remedy(reply: Reply) -> str:
     if reply.code < 500:
-        return "It refuses for the moment: the log says why (too many connections, a full disk, a missing table)."
+        return (
+            "It refuses for the moment: the log says why (too many connections, a full disk, a missing "
+            "table)."
+        )
     return "It refuses this client: look at the client restrictions of port 25 and at its log."

@@ -1,6 +1,8 @@
-"""Just enough of X.509 (RFC 5280) to name a certificate: subject, names, dates. The chain is judged by the TLS library, never here.
+"""Just enough of X.509 (RFC 5280) to name a certificate: subject, names, dates. The chain is judged by the
+TLS library, never here.
 
-The standard library shows these fields only for certificates it trusts, and the ones worth showing are those it does not trust.
+The standard library shows these fields only for certificates it trusts, and the ones worth showing are those
+it does not trust.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _PEM = re.compile(
-    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[ \t\r]*\n(.*?)-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
+    rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[ \t\r]*\n(.*?)-----END (?:TRUSTED |X509 "
+    rb")?CERTIFICATE-----",
     re.DOTALL,
 )
 _KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
@@ -48,11 +51,15 @@ class Certificate:
 
     @property
     def presented_names(self) -> tuple[str, ...]:
-        """The names a client checks: DNS names, or the common name when there are none (as Postfix does, TLS_README)."""
+        """The names a client checks: DNS names, or the common name when there are none (as Postfix does,
+        TLS_README).
+        """
         return self.names or ((self.common_name,) if self.common_name else ())
 
     def matches(self, name: str) -> bool:
-        """True when one of the names is ``name``; a wildcard stands for exactly the left-most label (RFC 6125 section 6.4.3)."""
+        """True when one of the names is ``name``; a wildcard stands for exactly the left-most label (RFC
+        6125 section 6.4.3).
+        """
         wanted = name.lower().rstrip(".")
         for presented in self.presented_names:
             have = presented.lower().rstrip(".")

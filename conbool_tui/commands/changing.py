@@ -64,7 +64,9 @@ def undo(context: Context) -> int:
 
 
 def _finish_interrupted(context: Context) -> None:
-    """Bring a change that was cut off (power, kill) to its end before anything new begins. Raises as Session.recover."""
+    """Bring a change that was cut off (power, kill) to its end before anything new begins. Raises as
+    Session.recover.
+    """
     if context.session.unfinished() is None:
         return
     context.say("An earlier change was interrupted; it is taken back first.")

@@ -1,4 +1,6 @@
-"""What every sub-command is given: the session, the options, and where to write. Standard output is data, standard error is talk."""
+"""What every sub-command is given: the session, the options, and where to write. Standard output is data,
+standard error is talk.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,8 @@ def required_answers(options: argparse.Namespace) -> Answers:
         raise UsageError(
             f"conbool-tui {options.command} needs answers.",
             "They say what is to be set up; nothing is guessed.",
-            "Give --answers FILE or flags such as --domains example.com; conbool-tui answers --example prints a file to start from.",
+            "Give --answers FILE or flags such as --domains example.com; conbool-tui answers --example "
+            "prints a file to start from.",
         )
     return answers
 

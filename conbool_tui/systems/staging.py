@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import stat
+import time
 from collections.abc import Mapping
 from typing import Optional
 
 from conbool_tui.host import Host
 
 _LINK_ABOVE = 262144
+_SECOND = 1_000_000_000
 
 
 class StagedCopy:
@@ -48,7 +50,7 @@ class StagedCopy:
             if info.st_size > _LINK_ABOVE:
                 self._host.make_link(place, found)
             else:
-                self._host.write_new(place, self._host.read_bytes(found), mode=0o600)
+                self._write(place, self._host.read_bytes(found))
 
     def place_of(self, path: str) -> Optional[str]:
         """Where a live path is in the copy; None when it is outside the configuration directory."""
@@ -75,7 +77,12 @@ class StagedCopy:
             if self._host.lstat(place) is not None:
                 self._host.remove(place)
             if data is not None:
-                self._host.write_new(place, data, mode=0o600)
+                self._write(place, data)
+
+    def _write(self, place: str, data: bytes) -> None:
+        # Every Postfix program waits a second or more for a main.cf that has just been written.
+        long_ago = (time.time_ns() // _SECOND - 3600) * _SECOND
+        self._host.write_new(place, data, mode=0o600, times=(long_ago, long_ago))
 
     def live_text(self, text: str) -> str:
         """Tool output with the copy's path replaced by the live one."""

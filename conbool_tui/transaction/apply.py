@@ -11,7 +11,7 @@ from conbool_tui.mail_system import MailSystem, Problem
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import Progress, ProgressSink, Receipt
 from conbool_tui.transaction.lock import locked, locked_configuration
-from conbool_tui.transaction.preflight import entry_for, require_root
+from conbool_tui.transaction.preflight import entry_for, nothing_changed, require_root
 from conbool_tui.transaction.receipts import find_unfinished
 from conbool_tui.transaction.record import FileEntry, Record
 from conbool_tui.transaction.signals import deferred
@@ -51,12 +51,14 @@ def apply_plan(
     if progress is not None:
         progress(Progress("lock", "Taking the lock.", 0, 1))
     store = Store(host, state_dir)
-    store.prepare()
+    with nothing_changed():
+        store.prepare()
     with locked(host, store), locked_configuration(host, plan.config_directory), deferred() as signals:
         store.sweep()
         refuse_unfinished(host, state_dir)
         tools = Tools(host, store, system, progress, observer, signals)
-        entries, folders = check(tools, plan)
+        with nothing_changed():
+            entries, folders = check(tools, plan)
         record = Record(store.new_id(), plan, entries, folders)
 
         def judge() -> list[Problem]:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import stat
+from collections.abc import Iterator
 from typing import Optional
 
-from conbool_tui.errors import CheckFailedError, NeedsRootError
+from conbool_tui.errors import CheckFailedError, HostError, NeedsRootError
 from conbool_tui.host import FileState, Host
 from conbool_tui.transaction.record import FileEntry
 from conbool_tui.transaction.work import changed_meanwhile
+
+
+@contextlib.contextmanager
+def nothing_changed() -> Iterator[None]:
+    """Tell a HostError in the block as what it is: a condition that does not hold, with nothing changed.
+
+    Raises:
+        CheckFailedError: instead of HostError.
+    """
+    try:
+        yield
+    except HostError as error:
+        why = error.why or "The mail configuration is as it was."
+        raise CheckFailedError(f"{error.what} Nothing was changed.", why, error.todo) from None
 
 
 def require_root(host: Host) -> None:

@@ -13,7 +13,7 @@ from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.lock import locked, locked_configuration
 from conbool_tui.transaction.merge import Conflict, UndoConflictError, take_back
-from conbool_tui.transaction.preflight import entry_for, require_root
+from conbool_tui.transaction.preflight import entry_for, nothing_changed, require_root
 from conbool_tui.transaction.receipts import OPEN_STATES, list_changes
 from conbool_tui.transaction.record import FileEntry, Record
 from conbool_tui.transaction.recover import SystemFor, recover
@@ -52,7 +52,8 @@ def undo_change(
         receipt = recover(host, state_dir, system_for, progress, observer)
         return receipt if receipt is not None else _choose(list_changes(host, state_dir), chosen.id)
     store = Store(host, state_dir)
-    store.prepare()
+    with nothing_changed():
+        store.prepare()
     if progress is not None:
         progress(Progress("lock", "Taking the lock.", 0, 1))
     with locked(host, store):
@@ -97,7 +98,8 @@ def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
 
 
 def _take_back(tools: Tools, old: Record) -> Receipt:
-    entries = _entries(tools.host, old)
+    with nothing_changed():
+        entries = _entries(tools.host, old)
     plan = _inverse(old.plan, entries, _ports(tools.store, old))
     record = Record(
         tools.store.new_id(), plan, entries, (), old.id, _own_folders(tools.store, old), not old.backward

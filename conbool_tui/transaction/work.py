@@ -267,7 +267,6 @@ class Work:
         for path in reversed(missing):
             self.touched = True
             self._step(Kind.FOLDER, "Create a folder.", partial(self.host.make_folder, path), path=path)
-            # type: ignore[misc]
 
     def _reload(self) -> None:
         self.tools.signals.check()

@@ -26,15 +26,13 @@ CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", 
 _MAX_DEPTH = 5
 
 
-def read_domains(
-    host: Host, parameters: Mapping[str, str], types: frozenset[str], reader: TableReader
-) -> HostedDomains:
-    """The hosted domains; ``parameters`` are the expanded ones, ``types`` the supported table types."""
+def read_domains(host: Host, parameters: Mapping[str, str], reader: TableReader) -> HostedDomains:
+    """The hosted domains; ``parameters`` are the expanded ones."""
     own = parameters.get("myhostname", "").lower()
     unlisted: list[str] = []
     classes = []
     for name in CLASSES:
-        collector = _Collector(name, host, types, reader)
+        collector = _Collector(name, host, reader)
         collector.add_all(split_list(parameters.get(name, "")))
         classes.append(tuple(sorted(collector.domains(), key=lambda domain: domain == own)))
         unlisted.extend(collector.unlisted)
@@ -47,10 +45,9 @@ def read_domains(
 class _Collector:
     """Evaluates one domain list."""
 
-    def __init__(self, parameter: str, host: Host, types: frozenset[str], reader: TableReader) -> None:
+    def __init__(self, parameter: str, host: Host, reader: TableReader) -> None:
         self._parameter = parameter
         self._host = host
-        self._types = types
         self._reader = reader
         self._decided: dict[str, bool] = {}
         self.unlisted: list[str] = []
@@ -60,19 +57,12 @@ class _Collector:
         return [name for name, inside in self._decided.items() if inside and _is_mail_domain(name)]
 
     def add_all(self, patterns: Iterable[str], inside: bool = True, depth: int = 0) -> None:
-        """Evaluate patterns in order."""
-        pending = False
+        """Evaluate patterns in order; each ``!`` before one turns it round."""
         for pattern in patterns:
-            matched = inside
-            text = pattern
-            while text.startswith("!"):
-                matched = not matched
-                text = text[1:]
-            if pending:
-                matched = not matched
-            pending = not text and matched != inside
+            text = pattern.lstrip("!")
+            negated = (len(pattern) - len(text)) % 2 == 1
             if text:
-                self._add(text, matched, depth)
+                self._add(text, inside != negated, depth)
 
     def _add(self, pattern: str, inside: bool, depth: int) -> None:
         if pattern.startswith("/"):

@@ -109,7 +109,8 @@ def parse_settings(text: str) -> dict[str, str]:
     settings: dict[str, str] = {}
     for line in text.split("\n"):
         name, separator, value = line.partition("=")
-        if separator:
+        # The process id is postconf's own, and would make two readings of one configuration differ.
+        if separator and name.strip() != "process_id":
             settings[name.strip()] = value.strip()
     return settings
 

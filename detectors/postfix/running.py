@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Optional
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from detectors.postfix.parameters import Tools
-
-_STATUS_PID = re.compile(r"is running: PID: (\d+)")
 
 
 def master_pid(host: Host, tools: Tools, queue_directory: str) -> Optional[int]:
@@ -30,7 +27,7 @@ def master_pid(host: Host, tools: Tools, queue_directory: str) -> Optional[int]:
     except (ConboolError, OSError, RuntimeError, LookupError):
         masters, table = [], False
     if not table:
-        return _asked(tools) if host.is_root else None
+        return recorded if host.is_root and _says_running(tools) else None
     if recorded is not None:
         return next((item.pid for item in masters if item.pid == recorded), None)
     postfix = [item.pid for item in masters if item.command and "postfix" in item.command[0]]
@@ -48,12 +45,9 @@ def _recorded_pid(host: Host, path: str) -> Optional[int]:
         return None
 
 
-def _asked(tools: Tools) -> Optional[int]:
-    """What ``postfix status`` says; it needs root and writes its answer to standard error or, without a
-    terminal, to the log."""
+def _says_running(tools: Tools) -> bool:
+    """What ``postfix status`` says with its exit status; its text may go to the log only."""
     try:
-        result = tools.run("postfix", "status")
+        return tools.run("postfix", "status").ok
     except ConboolError:
-        return None
-    match = _STATUS_PID.search(result.error_text() + result.text())
-    return int(match.group(1)) if match else None
+        return False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Status
 from conbool_tui.receipt import Receipt
+from screens import glyphs
 from screens.texts.lines import Line, status_line
 
 _LABEL = 16
@@ -26,7 +27,7 @@ def host_lines(facts: HostFacts, chosen: Detection | None) -> list[Line]:
         lines.extend(outcome_lines(detection))
     if not lines:
         lines.extend(absent_lines(facts))
-    lines.extend(Line(f"* Note  {note}", "note") for note in facts.notes)
+    lines.extend(Line(f"{glyphs.current().note} Note  {note}", "note", 8) for note in facts.notes)
     return lines
 
 
@@ -46,7 +47,7 @@ def outcome_lines(detection: Detection) -> list[Line]:
             Line(f"  How we know: {detection.evidence}"),
             Line(f"  {detection.managed_by} writes these files itself and would overwrite our changes."),
             Line(
-                f"  What to do: {detection.remedy or 'Make the change in ' + detection.managed_by + ' itself.'}"
+                "  What to do: " + (detection.remedy or f"Make the change in {detection.managed_by} itself.")
             ),
             Line("  Nothing will be changed."),
         ]
@@ -76,10 +77,10 @@ def postfix_lines(detection: Detection, facts: PostfixFacts) -> list[Line]:
         lines.append(_row(label, names))
     if not facts.domains.all():
         lines.append(_row("Hosted domains", "none found; type them in the next step"))
-    for source in facts.domains.unlisted:
-        lines.append(
-            Line(f"! WARN  The domains in {source} cannot be listed; add them in the next step.", "warn")
-        )
+    lines.extend(
+        Line(f"! WARN  The domains in {source} cannot be listed; add them in the next step.", "warn", 8)
+        for source in facts.domains.unlisted
+    )
     filters = ", ".join(
         f"{item.value}" + (f" (back on {', '.join(item.reentry)})" if item.reentry else "")
         for item in facts.content_filters
@@ -93,7 +94,7 @@ def postfix_lines(detection: Detection, facts: PostfixFacts) -> list[Line]:
     lines.append(
         _row("Route until now", facts.expanded.get("relayhost", "").strip() or "each recipient's MX")
     )
-    lines.extend(Line(f"! WARN  {warning}", "warn") for warning in facts.warnings)
+    lines.extend(Line(f"! WARN  {warning}", "warn", 8) for warning in facts.warnings)
     return lines
 
 
@@ -113,7 +114,7 @@ def _some(names: Sequence[str], limit: int = 3) -> str:
 
 
 def _row(label: str, text: str) -> Line:
-    return Line(f"  {label:<{_LABEL}}{text}")
+    return Line(f"  {label:<{_LABEL}}{text}", hang=_LABEL + 2)
 
 
 def unfinished_lines(receipt: Receipt) -> list[Line]:

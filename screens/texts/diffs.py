@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from screens import glyphs
 from screens.texts.lines import Line
 
 MAX_CHANGE_LINES = 200
@@ -70,9 +71,9 @@ def _one_line(value: str) -> str:
 def notice_lines(notices: Iterable[Notice]) -> list[Line]:
     """Notes and warnings, with their word."""
     return [
-        Line(f"! WARN  {notice.text}", "warn")
+        Line(f"! WARN  {notice.text}", "warn", 8)
         if notice.level == "warn"
-        else Line(f"* Note  {notice.text}", "note")
+        else Line(f"{glyphs.current().note} Note  {notice.text}", "note", 8)
         for notice in notices
     ]
 
@@ -86,11 +87,12 @@ def file_lines(files: Sequence[FileTarget]) -> list[Line]:
         lines.append(Line(f"{target.path} ({file_state(target)})", "head"))
         before, after = _text(target.before), _text(target.after)
         if not before or not after:
-            sign, kind, rows = ("+", "add", after) if after else ("-", "del", before)
-            lines.extend(Line(f"{sign}{row}", kind) for row in rows)
+            sign, kind, whole = ("+", "add", after) if after else ("-", "del", before)
+            lines.extend(Line(f"{sign}{row}", kind) for row in whole)
             continue
-        for row in list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]:
-            lines.append(Line(row, {"+": "add", "-": "del", "@": "dim"}.get(row[:1], "plain")))
+        kinds = {"+": "add", "-": "del", "@": "dim"}
+        rows = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
+        lines.extend(Line(row, kinds.get(row[:1], "plain")) for row in rows)
     return lines
 
 

@@ -11,7 +11,9 @@ REACHABLE = "SMTP reachable"
 
 
 def verdict(findings: Sequence[Finding]) -> Line:
-    """The words of the Setup Assistant when nothing failed and port 25 answered; else how many checks failed or were not possible."""
+    """The words of the Setup Assistant when nothing failed and port 25 answered; else how many checks
+    failed or were not possible.
+    """
     failed = sum(finding.status is Status.FAIL for finding in findings)
     if failed:
         return status_line(Status.FAIL, f"{failed} of {len(findings)} checks failed; see what to do above.")

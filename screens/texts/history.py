@@ -30,7 +30,7 @@ def receipt_lines(receipt: Receipt) -> list[Line]:
         lines.append(Line(f"  {receipt.message}"))
     lines.append(
         Line(
-            f"  From {_when(receipt.started)} to {_when(receipt.finished) or '(not finished)'} UTC, {receipt.system}"
+            f"  {receipt.system}, from {_when(receipt.started)} to {_when(receipt.finished) or '(never)'} UTC"
         )
     )
     lines.extend([Line(""), Line("Changes", "head"), *(Line(f"  {title}") for title in receipt.titles)])

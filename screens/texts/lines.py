@@ -14,21 +14,27 @@ _STATUS_KIND = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "fail", Statu
 
 @dataclass(frozen=True)
 class Line:
-    """One line; ``kind`` picks the colour: plain, title, head, add, del, ok, warn, fail, note, dim, focus. The text says it too."""
+    """One line; ``kind`` picks the colour: plain, title, head, add, del, ok, warn, fail, note, dim, bar.
+    The text says it too.
+    """
 
     text: str
     kind: str = "plain"
+    hang: int = -1
+    """Column where a wrapped line goes on; -1: below its first word."""
 
 
 def wrap(lines: Iterable[Line], width: int, continued: str) -> list[Line]:
-    """Break lines at blanks where they have them; what continues is indented below, with a mark in lines of a difference."""
+    """Break lines at blanks where they have them; what continues is indented below, with a mark in lines of
+    a difference.
+    """
     wrapped: list[Line] = []
     for line in lines:
         text = printable(line.text)
         if len(text) <= width:
             wrapped.append(Line(text, line.kind))
             continue
-        indent = " " * min(_indent(text), width // 3)
+        indent = " " * min(line.hang if line.hang >= 0 else _indent(text), width // 3)
         prefix = f"{continued} " if line.kind in ("add", "del") else indent
         wrapped.extend(Line(part, line.kind) for part in _break(text, width, prefix))
     return wrapped
@@ -68,7 +74,7 @@ def _break(text: str, width: int, prefix: str) -> list[str]:
 def error_lines(error: ConboolError) -> list[Line]:
     """An error as the admin reads it: what happened, why it matters, what to do."""
     mark = glyphs.status_mark(Status.FAIL)
-    lines = [Line(f"{mark}  {error.what}", "fail")]
+    lines = [Line(f"{mark}  {error.what}", "fail", len(mark) + 2)]
     if error.why:
         lines.append(Line(f"  {error.why}"))
     if error.todo:
@@ -82,7 +88,7 @@ def finding_lines(finding: Finding, *, with_detail: bool = False) -> list[Line]:
         Line(f"{glyphs.status_mark(finding.status):<13} {finding.summary}", _STATUS_KIND[finding.status])
     ]
     if finding.remedy:
-        lines.append(Line(f"{'':<13} What to do: {finding.remedy}"))
+        lines.append(Line(f"{'':<13} What to do: {finding.remedy}", hang=14))
     if with_detail and finding.detail:
         lines.extend(Line(f"    {part}", "dim") for part in finding.detail.splitlines())
     return lines
@@ -90,4 +96,5 @@ def finding_lines(finding: Finding, *, with_detail: bool = False) -> list[Line]:
 
 def status_line(status: Status, text: str) -> Line:
     """One line with a status in front."""
-    return Line(f"{glyphs.status_mark(status)}  {text}", _STATUS_KIND[status])
+    mark = glyphs.status_mark(status)
+    return Line(f"{mark}  {text}", _STATUS_KIND[status], len(mark) + 2)

@@ -53,7 +53,7 @@ def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
         "domains": f"Mail from senders in {_some(domains)}",
     }[answers.scope.mode]
     texts = [
-        f"{who} goes to {host.host}, port {host.port}, and nowhere else if that fails: it waits in the queue.",
+        f"{who} goes to {host.host}, port {host.port}. If that fails, it waits in the queue.",
         f"TLS is required and the certificate must carry the name {host.expected_name}.",
     ]
     if host.client_certificate:
@@ -92,18 +92,15 @@ def done_lines(answers: Answers, facts: PostfixFacts, receipt: Receipt | None, r
     """What to do next in Conbool's web console, how to undo, and the picture."""
     lines = [
         Line("Next, in Conbool's web console", "head"),
-        Line("  1. Open the Setup Assistant, step Mail Server, and choose Manual configuration."),
+        Line("  1. Open the Setup Assistant, step Mail Server: Manual configuration.", hang=5),
         Line("  2. As relay host of the inbound mail server, type:"),
         Line(f"       {relay_host or '(the public name of this server)'}", "title"),
         Line("     It must lead to port 25 of this server from the internet."),
-        Line('  3. Press Test Connection there. "SMTP reachable" means that all is well.'),
+        Line('  3. Press Test Connection there. "SMTP reachable" means that all is well.', hang=5),
         Line(""),
     ]
-    lines.append(Line("To take everything back", "head"))
-    if receipt is not None:
-        lines.append(Line(f"  sudo conbool-tui undo {receipt.id}"))
-    else:
-        lines.append(Line("  Nothing was changed in this run. Earlier changes: sudo conbool-tui history"))
+    undo = f"sudo conbool-tui undo {receipt.id}" if receipt is not None else "nothing was changed in this run"
+    lines.append(Line(f"To take everything back: {undo}"))
     lines.extend([Line(""), *flow_lines(facts, answers, None)])
     return lines
 

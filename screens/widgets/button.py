@@ -13,7 +13,9 @@ from screens.widgets.lines import LineWidget
 
 
 class Button(LineWidget, can_focus=True):
-    """``> [ Next ]`` when focused. With a ``reason`` it is drawn as ``( Next )`` and Enter tells the reason instead of acting."""
+    """``> [ Next ]`` when focused. With a ``reason`` it is drawn as ``( Next )`` and Enter tells the reason
+    instead of acting.
+    """
 
     DEFAULT_CSS = "Button { height: 1; width: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [

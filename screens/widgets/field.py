@@ -22,8 +22,8 @@ class TextBox(Input):
 
     DEFAULT_CSS = """
     TextBox, TextBox:focus, TextBox:ansi {
-        border: none; height: 1; padding: 0; background: ansi_default; color: ansi_default; background-tint: transparent;
-        text-style: underline;
+        border: none; height: 1; padding: 0; background: ansi_default; color: ansi_default;
+        background-tint: transparent; text-style: underline;
     }
     TextBox > .input--cursor, TextBox:ansi > .input--cursor {
         background: ansi_default; color: ansi_default; text-style: reverse;

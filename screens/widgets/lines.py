@@ -26,7 +26,7 @@ STYLES = {
     "fail": Style(color="red", bold=True),
     "note": Style(color="cyan"),
     "dim": Style(dim=True),
-    "focus": Style(bold=True, reverse=True),
+    "bar": Style(reverse=True),
 }
 Hint = tuple[str, str]
 
@@ -49,7 +49,7 @@ class LineWidget(Widget):
         width = self.size.width
         line = self.line_at(y, width)
         strip = Strip([Segment(line.text, STYLES[line.kind])])
-        return strip.adjust_cell_length(width)
+        return strip.adjust_cell_length(width, STYLES["bar"] if line.kind == "bar" else None)
 
     def place_cursor(self) -> None:
         """Move the terminal's cursor to the focused row, so that screen readers and magnifiers follow."""
@@ -110,7 +110,9 @@ class Text(LineWidget):
 
 
 class TextPane(LineWidget, can_focus=True):
-    """A scrolling text below a title line that says where in the text it is. Only the rows on the screen are drawn."""
+    """A scrolling text below a title line that says where in the text it is. Only the rows on the screen
+    are drawn.
+    """
 
     DEFAULT_CSS = "TextPane { height: 1fr; width: 1fr; min-height: 2; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -121,7 +123,7 @@ class TextPane(LineWidget, can_focus=True):
         Binding("home", "scroll_to_edge(-1)", show=False),
         Binding("end", "scroll_to_edge(1)", show=False),
     ]
-    keys = (("Up/Down PgUp/PgDn", "Scroll"),)
+    keys = (("Up/Down", "Scroll"),)
 
     def __init__(self, title: str, lines: Sequence[Line] = (), *, id: Optional[str] = None) -> None:
         super().__init__(id=id)

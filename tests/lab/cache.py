@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 
 class LabError(Exception):
@@ -14,7 +14,7 @@ class LabError(Exception):
 
 
 def cache_dir(*parts: str) -> Path:
-    """The cache directory (created), ``${XDG_CACHE_HOME:-~/.cache}/conbool-tui/lab`` and ``parts`` below it."""
+    """A directory of the cache, created: ``parts`` below ``${XDG_CACHE_HOME:-~/.cache}/conbool-tui/lab``."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = Path(base, "conbool-tui", "lab", *parts)
     path.mkdir(parents=True, exist_ok=True)

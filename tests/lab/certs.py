@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-# What a sink can show: the right name; another name; the right name but past its date; the right name signed by
-# itself; the right name from an authority nobody trusts; and no STARTTLS at all.
+# What a sink can show: the right name; another name; the right name but past its date; the right name signed
+# by itself; the right name from an authority nobody trusts; and no STARTTLS at all.
 KINDS = ("good", "wrong_name", "expired", "self_signed", "untrusted", "none")
 
 
@@ -69,7 +69,7 @@ class Authority:
         return self._trusted.cert_pem.bytes()
 
     def issue(self, name: str, kind: str = "good") -> KeyPair:
-        """A server or client certificate for ``name``, of one of ``KINDS`` (``none`` is not a certificate)."""
+        """A server or client certificate for ``name``, of one of ``KINDS`` but ``none``."""
         now = datetime.datetime.now(datetime.timezone.utc)
         if kind == "good":
             return _pair(self._trusted.issue_cert(name, common_name=name))
@@ -86,7 +86,7 @@ class Authority:
         raise ValueError(f"unknown kind of certificate: {kind}; known: {', '.join(KINDS)}")
 
     def server_context(self, pair: KeyPair) -> ssl.SSLContext:
-        """A TLS server that asks for a client certificate, does without, and believes those of this authority."""
+        """A TLS server that asks for a client certificate but does without; it believes this authority."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         load_pair(context, pair)
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -94,7 +94,7 @@ class Authority:
         return context
 
     def client_context(self, pair: Optional[KeyPair] = None) -> ssl.SSLContext:
-        """A TLS client that does not check the server (the tests look at the machine, not at its certificate)."""
+        """A TLS client that does not check the server's certificate."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

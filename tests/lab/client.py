@@ -5,8 +5,9 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Sequence
+from typing import Optional
 
 from .netns import Namespace
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from .lab import Lab
 from .roots import SUITES
 
+HERE = Path(__file__).parent
 TOOLS = ("debootstrap", "unshare", "nsenter", "ip", "mount")
 
 
 def why_not() -> str:
     """Why the lab cannot run here, or an empty string."""
     if os.geteuid() != 0:
-        return "the lab needs root for namespaces and mounts: run `sudo make test`, or use a container with --privileged"
+        return "the lab needs root (namespaces, mounts): run it with sudo, or in a privileged container"
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         return f"missing: {', '.join(missing)}; run `apt-get install debootstrap iproute2 util-linux mount`"
@@ -31,6 +33,16 @@ def chosen_suites() -> tuple[str, ...]:
     if unknown:
         raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {', '.join(SUITES)}")
     return named or SUITES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a module's machine in one worker of pytest-xdist (``--dist loadgroup``)."""
+    for item in items:
+        parameters = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
+        if HERE in item.path.parents and "suite" in parameters:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{parameters['suite']}"))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +70,6 @@ def lab(lab_ready: None) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def module_lab(lab_ready: None) -> Iterator[Lab]:
-    """A lab that the tests of a module share; they must not disturb each other (use tokens, undo settings)."""
+    """A lab that the tests of a module share: look for tokens, not for counts, and undo what you set."""
     with Lab() as one:
         yield one

@@ -7,8 +7,9 @@ import ipaddress
 import struct
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Optional, cast
+from typing import Any, Optional, cast
 
 import dns.flags
 import dns.message

@@ -1,7 +1,7 @@
 """Process 1 of a machine: mounts what a system needs, then lives until its standard input ends.
 
-Run as a program by ``machine.py`` with one JSON argument, inside fresh mount, pid, uts and ipc namespaces and with
-the isolated interpreter: it imports only the standard library, and everything before the root changes.
+Run as a program by ``machine.py`` with one JSON argument, inside fresh mount, pid, uts and ipc namespaces and
+with the isolated interpreter: it imports only the standard library, and all of it before the root changes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The laboratory: an internet of its own with name service, sink servers and clients, and machines joined to it."""
+"""The laboratory: an internet of its own with name service, sinks and clients, and machines joined to it."""
 
 from __future__ import annotations
 
 import socket
 import time
-from typing import Any, Mapping, Optional, Sequence, TypeVar, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, TypeVar, Union
 
 from . import client, machine
 from .certs import Authority
@@ -20,7 +21,7 @@ from .sinks import Sink, SinkSpec
 
 M = TypeVar("M", bound=Machine)
 
-# Where clients can come from: every address of these networks exists in the lab's internet (RFC 5737, RFC 3849).
+# Where clients can come from: every address of these networks exists in the lab (RFC 5737, RFC 3849).
 NETWORKS4 = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 NETWORK6 = "2001:db8::/32"
 
@@ -246,7 +247,7 @@ class Lab:
         options: Optional[Sequence[str]] = None,
         timeout: float = 60,
     ) -> Sent:
-        """Send a message to a machine by SMTP from any address of the lab's internet; refusals are in the result.
+        """Send a message to a machine by SMTP from any address; refusals are in the result.
 
         Args:
             to: the machine.
@@ -289,12 +290,16 @@ class Lab:
         )
 
     def where(self, token: Union[str, Message]) -> list[str]:
-        """Every place with a copy of a message, sorted: ``conbool`` for a sink, ``mx1:alice`` for a mailbox.
+        """Every place a message reached, sorted: ``conbool`` for a sink, ``mx1:alice`` for a mailbox.
 
-        Other folders than the inbox are ``mx1:alice/Junk``. Bounces carry the token of the message they return.
+        A sink is named once for each recipient it took the message for, however many transactions that were;
+        a mailbox once for each copy. Other folders than the inbox are ``mx1:alice/Junk``. Bounces carry the
+        token of the message they return.
         """
         word = token.token if isinstance(token, Message) else token
-        found = [sink.name for sink in self.sinks.values() for _ in sink.find(word)]
+        found = [
+            sink.name for sink in self.sinks.values() for copy in sink.find(word) for _ in copy.recipients
+        ]
         for one in self.machines:
             short = one.place.hostname.split(".")[0]
             for stored in one.mailboxes():
@@ -311,7 +316,7 @@ class Lab:
         """
         deadline = time.monotonic() + timeout
         quiet = 0
-        # One look can miss a message that moves from a later queue back to an earlier one; three in a row do not.
+        # One look can miss a message that moves back to an earlier queue; three in a row do not.
         while quiet < 3:
             quiet = 0 if any(one.busy() for one in self.machines) else quiet + 1
             if quiet < 3:
@@ -370,7 +375,7 @@ class Lab:
         self.dns.forget()
 
     def answers(self, one: Machine, **changes: Any) -> Mapping[str, Any]:
-        """The answers (product's answers file, as data) that fit a machine of this lab; ``changes`` replace keys."""
+        """Answers for the product that fit a machine of this lab; ``changes`` replace top-level keys."""
         answers: dict[str, Any] = {
             "smart_host": {"host": "mail.conbool.com"},
             "scope": {"mode": "domains"},

@@ -1,10 +1,11 @@
-"""One thread with an asyncio loop inside a network namespace: every server of the lab's internet lives in it."""
+"""One thread with an asyncio loop inside a network namespace: all servers of the lab live in it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, Coroutine, TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from .netns import Namespace, set_namespace
 

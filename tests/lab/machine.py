@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message as Parsed
 from pathlib import Path
-from typing import IO, Mapping, Optional, Sequence, Union
+from typing import IO, Optional, Union
 
 from . import vendor
 from .cache import LabError
@@ -160,7 +161,8 @@ class Machine:
         (etc / "hostname").write_text(short + "\n")
         (etc / "hosts").write_text(
             "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
-            f"{self.place.ipv4} {self.place.hostname} {short}\n{self.place.ipv6} {self.place.hostname} {short}\n"
+            f"{self.place.ipv4} {self.place.hostname} {short}\n"
+            f"{self.place.ipv6} {self.place.hostname} {short}\n"
         )
         (etc / "resolv.conf").unlink(missing_ok=True)
         (etc / "resolv.conf").write_text(
@@ -199,7 +201,8 @@ class Machine:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        assert self._init.stdout is not None and self._init.stderr is not None
+        assert self._init.stdout is not None
+        assert self._init.stderr is not None
         line = self._init.stdout.readline()
         if not line:
             raise LabError(
@@ -236,7 +239,7 @@ class Machine:
         cwd: str = "/root",
         user: str = "root",
     ) -> list[str]:
-        """The command line for this host that runs ``argv`` inside the machine, for whoever starts it himself."""
+        """The command line for this host that runs ``argv`` inside the machine."""
         enter = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--"]
         pairs = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
         become = ["runuser", "-u", user, "--"] if user != "root" else []
@@ -256,7 +259,7 @@ class Machine:
         """Run a command and return its status, standard output and standard error (as text).
 
         Raises:
-            subprocess.TimeoutExpired: it took longer than ``timeout`` seconds; it and its children are killed.
+            subprocess.TimeoutExpired: it took longer than ``timeout`` seconds, and was killed.
             LabError: with ``check``, when the status is not 0.
         """
         data = input.encode() if isinstance(input, str) else input
@@ -388,7 +391,10 @@ class Machine:
         return snapshot(self.path(name))
 
     def small_disk(self, name: str, size: str) -> None:
-        """Put a tmpfs of ``size`` (``64k``) over a directory, with a copy of what is in it, to be filled up."""
+        """Put a tmpfs of ``size`` (``64k``) over a directory, with a copy of what is in it, to be filled up.
+
+        Only commands inside the machine see it; ``read``, ``write`` and ``snapshot`` see what is below.
+        """
         self.shell(
             f"d=$(mktemp -d); mount -t tmpfs -o size={size} lab $d; cp -a {name}/. $d; "
             f"mount --bind $d {name}; umount $d"
@@ -444,7 +450,7 @@ class Machine:
         return self.run([*argv, "--", *recipients], input=raw.replace(b"\r\n", b"\n"), user=user, check=True)
 
     def mailbox(self, name: str) -> list[Stored]:
-        """The messages of a local user, or of a virtual mailbox (a name with @), subfolders of the Maildir included."""
+        """The messages of a local user or a virtual mailbox (a name with @), subfolders included."""
         if "@" in name:
             user, domain = name.split("@", 1)
             top = self.merged / "var/mail/vhosts" / domain / user
@@ -473,9 +479,8 @@ def _maildir(top: Path, mailbox: str) -> list[Stored]:
     for folder in sorted(path.parent for path in top.rglob("new")) if top.is_dir() else []:
         name = "INBOX" if folder == top else folder.name.lstrip(".")
         for part in ("new", "cur"):
-            for path in sorted((folder / part).glob("*")):
-                if stat.S_ISREG(path.lstat().st_mode):
-                    found.append(Stored(mailbox, name, path.read_bytes()))
+            paths = [path for path in sorted((folder / part).glob("*")) if stat.S_ISREG(path.lstat().st_mode)]
+            found += [Stored(mailbox, name, path.read_bytes()) for path in paths]
     return found
 
 

@@ -7,11 +7,12 @@ import hashlib
 import itertools
 import os
 import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Parsed
 from email.parser import BytesParser
 from email.policy import compat32
-from typing import Iterable, Sequence, Union
+from typing import Union
 
 _numbers = itertools.count(1)
 
@@ -76,7 +77,7 @@ def build(
     mime: Sequence[Header] = ("MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8"),
     options: Sequence[str] = (),
 ) -> Message:
-    """A message with the usual headers, then ``headers`` exactly as given (folds with CRLF included), then MIME's.
+    """A message with the usual headers, then ``headers`` as given (folds with CRLF included), then MIME's.
 
     Args:
         headers: more header lines without their final CRLF.
@@ -140,7 +141,7 @@ def multipart(
     return build(headers, body, mime=mime)
 
 
-# The ways to write one marker that all mean the same (RFC 5322: names compare without case, values may be folded).
+# The ways to write one marker that all mean the same (RFC 5322: the case of names and folds do not matter).
 MARKER_FORMS = ("plain", "lower", "upper", "folded", "trailing", "value_case", "no_space")
 
 
@@ -165,7 +166,7 @@ def marker_header(name: str, value: str, form: str = "plain") -> str:
 
 
 def loop_header_name(domain: str) -> str:
-    """``X-Conbool-<domain>``, dots as hyphens (the guide's example: example.com gives X-Conbool-example-com)."""
+    """``X-Conbool-<domain>``, dots as hyphens, as in the guide's example X-Conbool-example-com."""
     return "X-Conbool-" + domain.replace(".", "-")
 
 

@@ -7,9 +7,10 @@ import shlex
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Mapping, Optional
+from typing import Optional
 
 from .cache import LabError
 
@@ -80,7 +81,7 @@ def host_sources(etc_apt: Path = Path("/etc/apt")) -> list[tuple[str, str]]:
 
 
 def proxy_environment() -> dict[str, str]:
-    """The proxies apt uses here as ``http_proxy``/``https_proxy``, for tools that do not read apt's settings."""
+    """The proxies apt uses here, as ``http_proxy`` and ``https_proxy`` for tools that do not ask apt."""
     environment: dict[str, str] = {}
     for scheme in ("http", "https"):
         if os.environ.get(scheme + "_proxy"):
@@ -132,7 +133,7 @@ def find_mirror(suite: str) -> Mirror:
             keyring = keyring if keyring and os.path.exists(keyring) else DEFAULT_KEYRING
             if not os.path.exists(keyring):
                 raise LabError(
-                    f"Debian {suite} cannot be verified: {keyring} is missing. Install debian-archive-keyring."
+                    f"Debian {suite} cannot be verified without {keyring}: install debian-archive-keyring."
                 )
             return Mirror(uri, keyring)
         tried.append(f"  {uri}: {why_not}")

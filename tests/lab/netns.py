@@ -7,8 +7,9 @@ import itertools
 import os
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable, Generic, Optional, Sequence, TypeVar
+from typing import Callable, Generic, Optional, TypeVar
 
 from .cache import LabError
 
@@ -21,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 def start_time(pid: int) -> Optional[str]:
-    """When a process started, in clock ticks since boot (proc(5), field 22 of stat), or None when it is gone."""
+    """When a process started, in clock ticks since boot (proc(5), field 22 of stat); None when it is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

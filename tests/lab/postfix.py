@@ -6,9 +6,10 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 from .cache import LabError
 from .certs import KeyPair
@@ -58,12 +59,12 @@ class PostfixSite:
 
     Attributes:
         local: domains in mydestination; their users are alice, bob, carol, dave.
-        virtual_aliases: addresses of virtual alias domains (whose names are taken from here) and where they lead.
-        mailboxes: addresses of virtual mailbox domains (whose names are taken from here).
+        virtual_aliases: addresses of virtual alias domains (named by them alone) and where they lead.
+        mailboxes: addresses of virtual mailbox domains (named by them alone).
         relay: relay domains and their next hops (transport(5)).
         aliases: entries of /etc/aliases.
         forwards: ``.forward`` files by user.
-        main: more main.cf settings; they go in last.
+        main: more main.cf settings; they replace those of the lab, and None leaves Debian's own.
         master: text added to master.cf.
         files: more files, by path, written before ``postmap`` runs.
         postmap: tables (paths) to compile.
@@ -83,7 +84,7 @@ class PostfixSite:
     relay: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     forwards: Mapping[str, str] = field(default_factory=dict)
-    main: Mapping[str, str] = field(default_factory=dict)
+    main: Mapping[str, Optional[str]] = field(default_factory=dict)
     master: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     postmap: Sequence[str] = ()
@@ -114,10 +115,11 @@ class PostfixMachine(Machine):
         self.write(key_file, certificate.key, 0o640)
         database = self.shell("postconf -h default_database_type").strip()
         tables: dict[str, Mapping[str, str]] = {}
-        settings = {
+        network6 = "[" + self.place.network6.replace("/", "]/")
+        settings: dict[str, Optional[str]] = {
             "myhostname": name,
             "mydestination": ", ".join(["$myhostname", *site.local, "localhost"]),
-            "mynetworks": f"127.0.0.0/8 [::1]/128 {self.place.network4} [{self.place.network6.replace('/', ']/')}",
+            "mynetworks": f"127.0.0.0/8 [::1]/128 {self.place.network4} {network6}",
             "inet_protocols": site.inet_protocols,
             "home_mailbox": "Maildir/",
             "mailbox_command": "",
@@ -126,6 +128,9 @@ class PostfixMachine(Machine):
             "maillog_file": "/var/log/mail.log",
             "smtp_tls_loglevel": "1",
             "message_size_limit": "50000000",
+            # Debian's own value ends with defer_unauth_destination, which answers 454 instead of 554.
+            "smtpd_relay_restrictions": "permit_mynetworks permit_sasl_authenticated"
+            " reject_unauth_destination",
         }
         if site.virtual_aliases:
             settings["virtual_alias_domains"] = ", ".join(_domains(site.virtual_aliases))
@@ -161,10 +166,8 @@ class PostfixMachine(Machine):
         script += [f"chown {user}: /home/{user}/.forward" for user in site.forwards]
         if site.submission:
             script += self._sasl()
-        # The SASL helper of older releases changes main.cf's directory too, so Postfix's own settings come last.
-        script.append(
-            "postconf -e " + " ".join(shlex.quote(f"{key}={value}") for key, value in settings.items())
-        )
+        pairs = [f"{key}={value}" for key, value in settings.items() if value is not None]
+        script.append("postconf -e " + " ".join(map(shlex.quote, pairs)))
         compiled = [*tables, *site.postmap]
         # Postfix waits before it compiles a file that has just been written.
         aged = ["/etc/aliases", "/etc/postfix/main.cf", "/etc/postfix/master.cf", *compiled]
@@ -201,15 +204,10 @@ class PostfixMachine(Machine):
         Raises:
             LabError: it did not start; the text has what it printed and the end of its log.
         """
-        # From Debian 13 on, `postfix start` fills the chroot itself.
-        prepare = "/usr/lib/postfix/configure-instance.sh"
-        done = self.run(
-            [
-                "/bin/sh",
-                "-c",
-                f"grep -qs configure-instance /usr/lib/postfix/sbin/postfix-script || {prepare} -; postfix start",
-            ]
-        )
+        # From Debian 13 on, `postfix start` fills the chroot itself, through its post-install script.
+        script = "/usr/lib/postfix/configure-instance.sh"
+        fill = f"grep -qs {script} /usr/lib/postfix/sbin/post-install || {script} -"
+        done = self.run(["/bin/sh", "-e", "-c", f"{fill}; postfix start"])
         if done.returncode:
             raise LabError(f"Postfix did not start:\n{done.stdout}{done.stderr}{self.log()[-3000:]}")
         if port:
@@ -228,7 +226,7 @@ class PostfixMachine(Machine):
         return self.run(["postconf", "-h", name], check=True).stdout.rstrip("\n")
 
     def configure(self, settings: Mapping[str, Optional[str]]) -> None:
-        """Change main.cf with ``postconf`` (None removes a parameter) and reload, so that the next mail feels it."""
+        """Change main.cf with ``postconf`` (None removes a parameter) and reload."""
         pairs = [f"{name}={value}" for name, value in settings.items() if value is not None]
         gone = [name for name, value in settings.items() if value is None]
         if pairs:

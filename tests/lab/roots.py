@@ -1,4 +1,4 @@
-"""Debian roots for machines: built once by debootstrap, kept in the cache, only ever used as a read-only layer."""
+"""Debian roots for machines: built once by debootstrap, kept in the cache, only used as a read-only layer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from typing import Optional
 
 from .cache import LabError, cache_dir, locked
 from .mirror import find_mirror, proxy_environment

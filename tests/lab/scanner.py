@@ -1,8 +1,8 @@
-"""A content filter as a program: takes mail by SMTP, adds ``X-Scanned: yes`` on top, hands it to the re-entry port.
+"""A content filter as a program: takes mail by SMTP, adds ``X-Scanned: yes`` on top, hands it on.
 
 Runs inside a machine with that machine's Python (3.9 and later, standard library only):
-``scanner.py LISTEN_PORT REENTRY_PORT LOG``. As Amavis does, it answers the end of DATA only when the re-entry has
-taken the message, and passes XFORWARD on. Every pass is one line in the log: the Message-ID.
+``scanner.py LISTEN_PORT REENTRY_PORT LOG``. As Amavis does, it answers the end of DATA only when the re-entry
+has taken the message, and passes XFORWARD on. Every pass is one line in the log: the Message-ID.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ import hashlib
 import ssl
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Parsed
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -134,7 +135,7 @@ class Sink:
         return self._contexts[self._certificate]
 
     def refuse(self, stage: str, reply: str) -> None:
-        """Answer every command of ``stage`` (mail, rcpt, data) with ``reply``, such as ``451 4.3.0 later``."""
+        """Answer every command of ``stage`` (mail, rcpt, data) with ``reply``: ``451 4.3.0 later``."""
         if stage not in STAGES:
             raise ValueError(f"unknown stage: {stage}; known: {', '.join(STAGES)}")
         self._refusals[stage] = reply
@@ -307,7 +308,7 @@ class _Protocol(SMTP):
     def cut(self) -> None:
         """Drop the connection without a word."""
         if self.transport is not None:
-            self.transport.abort()
+            cast(asyncio.WriteTransport, self.transport).abort()
 
 
 class _Handler:
@@ -341,8 +342,7 @@ class _Handler:
     ) -> str:
         refusal = self.sink.refusal("mail")
         if refusal is None:
-            # aiosmtpd calls the null sender "<>".
-            envelope.mail_from = "" if address == "<>" else address
+            envelope.mail_from = address
             envelope.mail_options.extend(options)
         return refusal or "250 2.1.0 OK"
 
@@ -369,7 +369,8 @@ class _Handler:
                     helo=connection.helo or "",
                     tls=connection.tls,
                     auth_user=connection.auth_user,
-                    sender=envelope.mail_from or "",
+                    # aiosmtpd calls the null sender "<>".
+                    sender="" if envelope.mail_from in (None, "<>") else envelope.mail_from,
                     recipients=tuple(envelope.rcpt_tos),
                     mail_options=tuple(envelope.mail_options),
                     rcpt_options=tuple(envelope.rcpt_options),

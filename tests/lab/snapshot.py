@@ -1,4 +1,4 @@
-"""What a directory tree looks like, down to owners, modes, times and extended attributes, for before and after."""
+"""What a directory tree looks like, down to owners, modes, times and extended attributes."""
 
 from __future__ import annotations
 

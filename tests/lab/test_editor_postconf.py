@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,80 +22,124 @@ from tests.lab.roots import SUITES, ensure_root, postfix_spec
 from tests.unit.postfix_config.corpus import corpus_files
 
 EMPTY_MASTER = b"smtp inet n - n - - smtpd\n"
-Files = Mapping[str, tuple[bytes, bytes]]
 
-# Each answer in a file of its own: warnings must never get into what is parsed.
+# A host name and a loopback interface, without which postconf asks the DNS or gives up.
+_ENTER = """
+set -e
+hostname mx1.example.com
+ip link set lo up
+mount --bind "$1" "$2/mnt"
+exec chroot "$2" /bin/sh -c "$3"
+"""
+# Each answer in a file of its own: warnings must never get into what is parsed. postconf sleeps a second before it dies of a
+# bad file, so some directories are asked about at a time.
 _ASK = """
-for dir in /mnt/*/; do
-    for what in n M P; do
-        postconf -c "$dir" -$what >"$dir/out.$what" 2>"$dir/err.$what" </dev/null
-        echo $? >"$dir/status.$what"
+ask() {
+    for what in $WHAT; do
+        postconf -c "$1" -$what >"$1/out.$what" 2>"$1/err.$what" </dev/null
+        echo $? >"$1/status.$what"
     done
+}
+count=0
+for dir in /mnt/*/; do
+    ask "$dir" &
+    count=$((count + 1))
+    test $((count % 48)) -ne 0 || wait
 done
+wait
 """
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What postconf says about one configuration directory."""
+class Main:
+    """What postconf -n says about a main.cf; values as printed, see :func:`printed`."""
 
-    main_ok: bool
-    main: Mapping[bytes, bytes]
-    master_ok: bool
-    entries: tuple[tuple[bytes, ...], ...]
+    accepted: bool
+    values: Mapping[bytes, bytes]
+    errors: bytes
+
+
+@dataclass(frozen=True)
+class Master:
+    """What postconf -M and -P say about a master.cf: the eight columns, and name/type/parameter = value."""
+
+    accepted: bool
+    columns: tuple[tuple[bytes, ...], ...]
     overrides: Counter[bytes]
     errors: bytes
 
 
-def _pairs(lines: list[bytes], separator: bytes) -> dict[bytes, bytes]:
-    pairs = (line.partition(separator) for line in lines)
-    return {name.rstrip(): value.strip(b" ") for name, _, value in pairs}
+def printed(value: bytes) -> bytes:
+    """How postconf prints a value: white space collapsed, but for VT and FF, which separate nothing."""
+    return b" ".join(re.split(rb"[ \t\r\n]+", value)).strip(b" ")
 
 
-def _answer(folder: Path) -> Answer:
-    # An unknown parameter that nothing refers to is not listed; postconf warns about it with its name and value.
-    warned = [
-        line.partition(b": unused parameter: ")[2]
-        for line in (folder / "err.n").read_bytes().split(b"\n")
-        if b": unused parameter: " in line and b"/main.cf: " in line
-    ]
-    listed = [line for line in (folder / "out.n").read_bytes().split(b"\n") if line]
-    return Answer(
-        main_ok=(folder / "status.n").read_text().strip() == "0",
-        main={**_pairs(warned, b"="), **_pairs(listed, b"=")},
-        master_ok=(folder / "status.M").read_text().strip() == "0",
-        entries=tuple(
-            tuple(line.split()[:8]) for line in (folder / "out.M").read_bytes().split(b"\n") if line
-        ),
-        overrides=Counter(line for line in (folder / "out.P").read_bytes().split(b"\n") if line),
-        errors=(folder / "err.n").read_bytes() + (folder / "err.M").read_bytes(),
-    )
+def shown_in_warning(text: bytes) -> bytes:
+    """How Postfix prints a text in a log line."""
+    return re.sub(rb"[^ -~]", b"?", text)
+
+
+def _lines(path: Path) -> list[bytes]:
+    return [line for line in path.read_bytes().split(b"\n") if line]
+
+
+def _main(folder: Path) -> Main:
+    values = {}
+    # A parameter Postfix does not know and nothing refers to is not listed, but warned about with name and value.
+    for line in _lines(folder / "err.n"):
+        found = re.fullmatch(rb"postconf: warning: [^ ]*/main\.cf: unused parameter: (.*?)=(.*)", line)
+        if found:
+            values[found[1]] = found[2]
+    for line in _lines(folder / "out.n"):
+        name, _, value = line.partition(b" =")
+        # Set by -c, not by the file.
+        if name != b"config_directory":
+            values[name] = value.strip(b" ")
+    return Main((folder / "status.n").read_text() == "0\n", values, (folder / "err.n").read_bytes())
+
+
+def _master(folder: Path) -> Master:
+    columns = tuple(tuple(line.split()[:8]) for line in _lines(folder / "out.M"))
+    errors = (folder / "err.M").read_bytes() + (folder / "err.P").read_bytes()
+    accepted = (folder / "status.M").read_text() == "0\n"
+    return Master(accepted, columns, Counter(_lines(folder / "out.P")), errors)
 
 
 class Judge:
     """postconf of one Debian suite."""
 
-    def __init__(self, suite: str, root: Path, scratch: Path) -> None:
-        self.suite = suite
+    def __init__(self, root: Path, scratch: Path) -> None:
         self._root = root
         self._scratch = scratch
+        self._calls = 0
 
-    def ask(self, files: Files) -> dict[str, Answer]:
-        """Let postconf read each (main.cf, master.cf)."""
-        names = {}
-        work = self._scratch / str(len(list(self._scratch.iterdir())))
-        for number, (key, (main, master)) in enumerate(files.items()):
-            folder = work / f"{number:05d}"
-            folder.mkdir(parents=True)
-            (folder / "main.cf").write_bytes(main)
-            (folder / "master.cf").write_bytes(master)
-            names[key] = folder
+    def main(self, files: Mapping[str, bytes]) -> dict[str, Main]:
+        """Let postconf read each main.cf."""
+        folders = self._ask("n", {key: (data, EMPTY_MASTER) for key, data in files.items()})
+        return {key: _main(folder) for key, folder in folders.items()}
+
+    def master(self, files: Mapping[str, bytes]) -> dict[str, Master]:
+        """Let postconf read each master.cf."""
+        folders = self._ask("M P", {key: (b"", data) for key, data in files.items()})
+        return {key: _master(folder) for key, folder in folders.items()}
+
+    def _ask(self, what: str, files: Mapping[str, tuple[bytes, bytes]]) -> dict[str, Path]:
+        self._calls += 1
+        work = self._scratch / str(self._calls)
+        folders = {}
+        for number, (key, contents) in enumerate(files.items()):
+            folders[key] = work / f"{number:05d}"
+            folders[key].mkdir(parents=True)
+            for name, data in zip(("main.cf", "master.cf"), contents):
+                path = folders[key] / name
+                path.write_bytes(data)
+                # Postfix waits until a configuration file is some seconds old, in case it is still being written.
+                os.utime(path, (1_600_000_000, 1_600_000_000))
         # The root is a read-only layer for everybody: the work directory is mounted into it in a namespace of our own.
         subprocess.run(
             ["unshare", "--mount", "--net", "--uts", "--propagation", "private", "/bin/sh", "-c"]
-            + ['hostname mx1.example.com && mount --bind "$1" "$2/mnt" && exec chroot "$2" /bin/sh -c "$3"', "sh"]
-            + [str(work), str(self._root), _ASK],
+            + [_ENTER, "sh", str(work), str(self._root), _ASK],
             check=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "WHAT": what},
         )
-        return {key: _answer(folder) for key, folder in names.items()}
+        return folders

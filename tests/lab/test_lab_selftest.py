@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -48,7 +48,9 @@ def test_delivery_by_mx_is_recorded(shared: tuple[Lab, PostfixMachine]) -> None:
     (record,) = lab.outside_a.find(message.token)
     assert record.peer == machine.place.ipv4
     assert record.helo == "mx1.example.com"
-    assert record.tls is not None and record.tls.version == "TLSv1.3" and record.tls.client_name is None
+    assert record.tls is not None
+    assert record.tls.version == "TLSv1.3"
+    assert record.tls.client_name is None
     assert (record.sender, record.recipients) == ("alice@example.com", (FOREIGN,))
     assert record.body_sha256 == message.body_sha256
     assert record.headers("Message-ID") == [f"<{message.token}@lab.invalid>"]
@@ -78,8 +80,8 @@ def test_a_changed_body_has_another_digest() -> None:
 def test_stranger_may_not_relay(shared: tuple[Lab, PostfixMachine]) -> None:
     lab, machine = shared
     sent = lab.send(machine, messages.plain(), FOREIGN, source=STRANGER)
-    # Debian's default is defer_unauth_destination: 454; a neighbour is in mynetworks and may.
-    assert sent.code in (454, 554) and not sent.accepted
+    assert sent.code == 554
+    assert not sent.accepted
     assert list(sent.refused) == [FOREIGN]
 
 
@@ -144,7 +146,8 @@ def test_submission_needs_the_password(shared: tuple[Lab, PostfixMachine]) -> No
     right = lab.send(
         machine, message, FOREIGN, source=STRANGER, port=587, tls=True, auth=("alice@example.com", PASSWORD)
     )
-    assert right.accepted and right.tls == "TLSv1.3"
+    assert right.accepted
+    assert right.tls == "TLSv1.3"
     lab.expect(message, "outside_a")
 
 
@@ -183,7 +186,8 @@ def test_client_certificate_is_recorded(shared: tuple[Lab, PostfixMachine]) -> N
         message = messages.plain()
         assert lab.send(machine, message, FOREIGN).accepted
         (record,) = lab.outside_a.wait(token=message.token)
-        assert record.tls is not None and record.tls.client_name == name
+        assert record.tls is not None
+        assert record.tls.client_name == name
         listed = machine.shell(f"openssl x509 -noout -fingerprint -sha256 -in /etc/ssl/certs/{name}.pem")
         assert record.tls.client_sha256 == listed.strip().split("=")[1].replace(":", "").lower()
     finally:
@@ -273,7 +277,8 @@ def test_name_service_trouble(lab: Lab) -> None:
 def test_without_pcre(lab: Lab) -> None:
     machine = lab.postfix("bookworm", pcre=False)
     types = machine.run(["postconf", "-m"], check=True).stdout.split()
-    assert "pcre" not in types and "regexp" in types
+    assert "pcre" not in types
+    assert "regexp" in types
 
 
 def test_two_machines_talk(lab: Lab) -> None:
@@ -322,7 +327,7 @@ def test_machine_basics(lab: Lab) -> None:
 
 
 def test_the_product_can_be_imported(shared: tuple[Lab, PostfixMachine]) -> None:
-    script = "import textual, rich, dns.resolver, psutil, yaml, sh; psutil.net_connections(); print(textual.__file__)"
+    script = "import textual, rich, dns.resolver, psutil, yaml, sh; psutil.pids(); print(textual.__file__)"
     launcher = shared[1].read_text("/usr/bin/conbool-tui").replace("-m conbool_tui", f"-c '{script}'")
     printed = shared[1].run(["sh", "-c", launcher], check=True).stdout
     assert printed.startswith("/usr/lib/conbool-tui/vendor/textual/")
@@ -360,7 +365,10 @@ def test_killed_run_is_swept(lab_ready: None) -> None:
 
 
 def test_apt_sources_are_understood() -> None:
-    one = "# deb http://no/ x main\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example/debian/ bookworm main\ndeb-src http://b x y\n"
+    one = (
+        "# deb http://no/ x main\ndeb-src http://b x y\n"
+        "deb [arch=amd64 signed-by=/k.gpg] http://a.example/debian/ bookworm main\n"
+    )
     assert list(one_line_sources(one)) == [("http://a.example/debian", "/k.gpg")]
     two = (
         "Types: deb deb-src\nURIs: http://a.example/debian\n http://b.example/debian/\nSuites: bookworm\n"
@@ -384,5 +392,6 @@ def test_specs_have_names_of_their_own() -> None:
 def test_zone_knows_what_exists() -> None:
     zone = Zone()
     zone.host("a.b.example", "192.0.2.1")
-    assert zone.exists("b.example") and not zone.exists("c.example")
+    assert zone.exists("b.example")
+    assert not zone.exists("c.example")
     assert len({spec.name for spec in SINKS}) == len(SINKS)

@@ -60,7 +60,7 @@ CASES = [
     Case("plain", messages.plain, (OUT_A,), ("conbool",)),
     Case("eight-bit", messages.eight_bit, (OUT_A,), ("conbool",)),
     Case("5 MB", messages.large, (OUT_A,), ("conbool",)),
-    Case("plain to two outside domains", messages.plain, (OUT_A, OUT_B), ("conbool",)),
+    Case("plain to two outside domains", messages.plain, (OUT_A, OUT_B), ("conbool", "conbool")),
     Case("sender of a virtual mailbox domain", messages.plain, (OUT_A,), ("conbool",), sender="sales@example.net"),
     Case("sender in capitals", messages.plain, (OUT_A,), ("conbool",), sender="Alice@EXAMPLE.COM"),
     Case("sender with extension", messages.plain, (OUT_A,), ("conbool",), sender="alice+news@example.com"),

@@ -37,7 +37,7 @@ typing-extensions
 
 
 def ensure_vendor() -> Path:
-    """The directory with the libraries, staged from ``packaging/vendor.lock`` when it is not in the cache yet.
+    """The directory with the libraries, staged first when it is not in the cache yet.
 
     Raises:
         LabError: pip failed (its output is in the text).

@@ -1,4 +1,6 @@
-"""The real program over the false session, for a terminal: ``python -m tests.tui.demo [seconds every slow call takes]``."""
+"""The real program over the false session, for a terminal: ``python -m tests.tui.demo [seconds every slow
+call takes]``.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ def postfix_facts(**changes: object) -> PostfixFacts:
         services=(Service("smtp", "inet", "smtpd", True, (ServiceOption("content_filter", ""),)),),
         table_types=frozenset({"hash", "pcre", "texthash", "cidr"}),
         default_database_type="hash",
-        domains=HostedDomains(mydestination=("mx1.example.com",), virtual_alias=("example.com", "example.net")),
+        domains=HostedDomains(
+            mydestination=("mx1.example.com",), virtual_alias=("example.com", "example.net")
+        ),
         files={},
         running=True,
         listeners=(Listener("0.0.0.0", 25, 812, "master"),),
@@ -86,10 +88,12 @@ def with_filter() -> PostfixFacts:
     """The same server behind Amavis, with an old provider."""
     parameters = {"myhostname": "mx1.example.com", "relayhost": "[smtp.provider.example]:587"}
     return postfix_facts(
-        content_filters=(ContentFilter("main.cf", "smtp-amavis:[127.0.0.1]:10024", ("127.0.0.1:10025/inet",)),),
+        content_filters=(
+            ContentFilter("main.cf", "smtp-amavis:[127.0.0.1]:10024", ("127.0.0.1:10025/inet",)),
+        ),
         parameters=parameters,
         expanded=parameters,
-        warnings=("mail goes through [smtp.provider.example]:587 until now; that route is replaced where the scope says so",),
+        warnings=("mail goes through [smtp.provider.example]:587 until now; the scope says who leaves it",),
     )
 
 
@@ -103,7 +107,9 @@ def present(facts: Optional[PostfixFacts] = None) -> Detection:
     return Detection("postfix", Outcome.PRESENT, "Postfix 3.7.11", postfix=facts or postfix_facts())
 
 
-ABSENT = Detection("postfix", Outcome.ABSENT, "no Postfix: neither /usr/sbin/postfix nor /etc/postfix/main.cf")
+ABSENT = Detection(
+    "postfix", Outcome.ABSENT, "no Postfix: neither /usr/sbin/postfix nor /etc/postfix/main.cf"
+)
 BROKEN = Detection(
     "postfix",
     Outcome.BROKEN,
@@ -150,7 +156,9 @@ class FakeSession:
             raise CheckFailedError("No mail system to set up.", "", "")
         if len(found) > 1:
             raise CheckFailedError(
-                "Several mail systems are present.", "Only one can be set up at a time.", "Choose one of them."
+                "Several mail systems are present.",
+                "Only one can be set up at a time.",
+                "Choose one of them.",
             )
         return found[0]
 
@@ -184,7 +192,9 @@ class FakeSession:
         index = next(place for place, item in enumerate(self.receipts) if item.id == change_id)
         old = self.receipts[index]
         self.receipts[index] = replace(old, state=ChangeState.UNDONE)
-        receipt = replace(old, id="20250102-0405-b2", titles=("undo",), undo_of=old.id, message="3 files put back")
+        receipt = replace(
+            old, id="20250102-0405-b2", titles=("undo",), undo_of=old.id, message="3 files put back"
+        )
         self.receipts.insert(0, receipt)
         self.done = False
         return receipt
@@ -202,7 +212,9 @@ class FakeSession:
         self.crashed = None
         return receipt
 
-    def check(self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None) -> list[Finding]:
+    def check(
+        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+    ) -> list[Finding]:
         if progress is not None:
             progress(Progress("check", "connecting to mail.conbool.com", 1, 3))
         self.gate.wait(30)
@@ -210,7 +222,9 @@ class FakeSession:
 
     def save_answers(self, answers: Answers, path: str) -> None:
         if path.startswith("/proc/"):
-            raise UsageError(f"{path} cannot be written.", "The folder is read-only.", "Choose another folder.")
+            raise UsageError(
+                f"{path} cannot be written.", "The folder is read-only.", "Choose another folder."
+            )
         self.saved[path] = answers
 
 
@@ -249,6 +263,12 @@ def make_receipt(change_id: str, state: ChangeState, plan: Optional[Plan] = None
     )
 
 
+def _change(
+    kind: ChangeKind, step: Step, title: str, path: str, key: str, before: Optional[str], after: Optional[str]
+) -> Change:
+    return Change(kind, step, title, "guide", path, key, before, after, "put the old value back")
+
+
 def small_plan(answers: Answers) -> Plan:
     """Not the real planner: just enough of each kind of change for the screens to show."""
     hop = answers.smart_host.next_hop
@@ -256,44 +276,86 @@ def small_plan(answers: Answers) -> Plan:
     domains = answers.domains or ("example.com", "example.net")
     headers = "if /^X-Conbool-/\n"
     headers += "".join(
-        f"/^{answers.loop_header(domain)}:\\s*true\\s*$/ FILTER conbool-reinject:[127.0.0.1]:10026\n" for domain in domains
+        f"/^{answers.loop_header(domain)}:\\s*true\\s*$/ FILTER conbool-reinject:[127.0.0.1]:10026\n"
+        for domain in domains
     )
-    headers += f"/^{answers.markers.released}:\\s*yes\\s*$/ FILTER conbool-reinject:[127.0.0.1]:10026\nendif\n"
-    networks = "".join(f"{network} FILTER conbool-reinject:[127.0.0.1]:10026\n" for network in answers.conbool_networks)
+    headers += (
+        f"/^{answers.markers.released}:\\s*yes\\s*$/ FILTER conbool-reinject:[127.0.0.1]:10026\nendif\n"
+    )
+    networks = "".join(
+        f"{network} FILTER conbool-reinject:[127.0.0.1]:10026\n" for network in answers.conbool_networks
+    )
     relay = hop if answers.scope.mode == "everything" else ""
-    senders = answers.scope.senders if answers.scope.mode == "senders" else tuple(f"@{domain}" for domain in domains)
+    senders = (
+        answers.scope.senders
+        if answers.scope.mode == "senders"
+        else tuple(f"@{domain}" for domain in domains)
+    )
     changes = [
-        Change(
-            ChangeKind.PARAMETER, Step.A, "Verify the smart host's certificate", "guide", MAIN, "smtp_tls_policy_maps",
-            None, "texthash:/etc/postfix/conbool/tls_policy", "remove it",
+        _change(
+            ChangeKind.PARAMETER,
+            Step.A,
+            "Verify the smart host's certificate",
+            MAIN,
+            "smtp_tls_policy_maps",
+            None,
+            "texthash:/etc/postfix/conbool/tls_policy",
         ),
-        Change(
-            ChangeKind.FILE, Step.A, "TLS policy for the one next hop", "guide", "/etc/postfix/conbool/tls_policy", "",
-            None, policy, "remove it",
+        _change(
+            ChangeKind.FILE,
+            Step.A,
+            "TLS policy for the one next hop",
+            "/etc/postfix/conbool/tls_policy",
+            "",
+            None,
+            policy,
         ),
-        Change(
-            ChangeKind.SERVICE_BLOCK, Step.C, "Side lane for mail that must not go to Conbool", "guide", MASTER,
-            "conbool-lane", None, LANE, "remove it",
+        _change(
+            ChangeKind.SERVICE_BLOCK,
+            Step.C,
+            "Side lane for mail that must not go to Conbool",
+            MASTER,
+            "conbool-lane",
+            None,
+            LANE,
         ),
-        Change(
-            ChangeKind.SERVICE_OPTION, Step.C, "Recognise mail from Conbool by its address", "guide", MASTER,
-            "smtp/inet/smtpd_client_restrictions", None, "check_client_access cidr:/etc/postfix/conbool/networks",
-            "remove it",
+        _change(
+            ChangeKind.SERVICE_OPTION,
+            Step.C,
+            "Recognise mail from Conbool by its address",
+            MASTER,
+            "smtp/inet/smtpd_client_restrictions",
+            None,
+            "check_client_access cidr:/etc/postfix/conbool/networks",
         ),
-        Change(
-            ChangeKind.PARAMETER, Step.C, "Look at the marker headers", "guide", MAIN, "header_checks", "",
-            "pcre:/etc/postfix/conbool/headers", "set it back",
+        _change(
+            ChangeKind.PARAMETER,
+            Step.C,
+            "Look at the marker headers",
+            MAIN,
+            "header_checks",
+            "",
+            "pcre:/etc/postfix/conbool/headers",
         ),
-        Change(
-            ChangeKind.FILE, Step.D, "Released mail takes the same lane", "guide", "/etc/postfix/conbool/headers", "",
-            None, headers, "remove it",
+        _change(
+            ChangeKind.FILE,
+            Step.D,
+            "Released mail takes the same lane",
+            "/etc/postfix/conbool/headers",
+            "",
+            None,
+            headers,
         ),
-        Change(
-            ChangeKind.PARAMETER, Step.SCOPE, "Send the chosen senders to the smart host", "guide", MAIN,
-            "relayhost" if relay else "sender_dependent_relayhost_maps", "" if relay else None,
-            relay or "texthash:/etc/postfix/conbool/senders", "set it back",
+        _change(
+            ChangeKind.PARAMETER,
+            Step.SCOPE,
+            "Send the chosen senders to the smart host",
+            MAIN,
+            "relayhost" if relay else "sender_dependent_relayhost_maps",
+            "" if relay else None,
+            relay or "texthash:/etc/postfix/conbool/senders",
         ),
-    ]  # fmt: skip
+    ]
     files = [
         FileTarget(
             MAIN,
@@ -307,12 +369,30 @@ def small_plan(answers: Answers) -> Plan:
         FileTarget("/etc/postfix/conbool/tls_policy", None, policy.encode(), 0o644),
         FileTarget("/etc/postfix/conbool/headers", None, headers.encode(), 0o644),
         FileTarget("/etc/postfix/conbool/networks", None, networks.encode(), 0o644),
-        FileTarget("/etc/postfix/conbool/senders", None, "".join(f"{item} {hop}\n" for item in senders).encode(), 0o644),
+        FileTarget(
+            "/etc/postfix/conbool/senders",
+            None,
+            "".join(f"{item} {hop}\n" for item in senders).encode(),
+            0o644,
+        ),
     ]
     notices = []
     if not answers.conbool_networks:
         notices.append(
-            Notice("warn", "Conbool's addresses are not given; mail from Conbool is recognised by headers only.", Step.C)
+            Notice(
+                "warn",
+                "Conbool's addresses are not given; mail from Conbool is recognised by headers only.",
+                Step.C,
+            )
         )
     notices.append(Notice("note", "Mail already in the queue keeps the route it has.", Step.A))
-    return Plan("postfix", "-", "/etc/postfix", tuple(changes), tuple(files), tuple(notices), ("postfix reload",), (25,))
+    return Plan(
+        "postfix",
+        "-",
+        "/etc/postfix",
+        tuple(changes),
+        tuple(files),
+        tuple(notices),
+        ("postfix reload",),
+        (25,),
+    )

@@ -220,8 +220,9 @@ class Designer:
                 f"transport_maps sends everything to {self.facts.transport_catch_all} ('*' entry), which wins over the smart host. Remove that entry if mail shall use Conbool.",
                 Step.SCOPE,
             )
-        if mode == "domains" and self.facts.domains.all():
-            foreign = [domain for domain in self.domains if domain not in self.facts.domains.all()]
+        hosted = frozenset(self.facts.domains.all())
+        if mode == "domains" and hosted:
+            foreign = [domain for domain in self.domains if domain not in hosted]
             if foreign:
                 shown = ", ".join(foreign[:5]) + (" …" if len(foreign) > 5 else "")
                 self._notice("warn", f"Not hosted on this server as far as it can be told: {shown}.", Step.SCOPE)

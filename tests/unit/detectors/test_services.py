@@ -89,7 +89,9 @@ def test_postscreen() -> None:
 
 
 def test_smtpd_pass_without_postscreen_is_nothing() -> None:
-    assert subject.port_25_services(read("smtp inet n - y - - smtpd\nsmtpd pass - - y - - smtpd\n")) == ("smtp/inet",)
+    assert subject.port_25_services(read("smtp inet n - y - - smtpd\nsmtpd pass - - y - - smtpd\n")) == (
+        "smtp/inet",
+    )
 
 
 @pytest.mark.parametrize("name", ["25", "192.0.2.1:smtp", "[2001:db8::1]:25", "mx.example.com:25"])
@@ -98,11 +100,13 @@ def test_port_25_by_other_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "chroot"), [("0", True), ("", True), ("1", False), ("2", False), ("3.6", False), ("3.10", False)]
+    ("level", "chroot"),
+    [("0", True), ("", True), ("1", False), ("2", False), ("3.6", False), ("3.10", False)],
 )
 def test_default_of_the_chroot_column(level: str, chroot: bool) -> None:
     (one, two, three) = subject.read_services(
-        b"a unix - - - - - smtp\nb unix - - y - - smtp\nc unix - - n - - smtp\n", {"compatibility_level": level}
+        b"a unix - - - - - smtp\nb unix - - y - - smtp\nc unix - - n - - smtp\n",
+        {"compatibility_level": level},
     )
     assert (one.chroot, two.chroot, three.chroot) == (chroot, True, False)
 
@@ -115,10 +119,14 @@ def test_options_in_every_notation() -> None:
 
 def test_proxy_filter_and_milters() -> None:
     text = AMAVIS.replace(
-        "-       -       smtpd\npickup", "-       -       smtpd\n -o smtpd_proxy_filter=$scan\n -o smtpd_milters=$more\npickup"
+        "-       -       smtpd\npickup",
+        "-       -       smtpd\n -o smtpd_proxy_filter=$scan\n -o smtpd_milters=$more\npickup",
     )
     found = read(text)
-    parameters = {"scan": "127.0.0.1:10024", "smtpd_milters": "inet:localhost:8891, { unix:/m, default_action=accept }"}
+    parameters = {
+        "scan": "127.0.0.1:10024",
+        "smtpd_milters": "inet:localhost:8891, { unix:/m, default_action=accept }",
+    }
     parameters.update({"non_smtpd_milters": "inet:localhost:8891", "more": "inet:localhost:8892"})
     assert subject.proxy_filters(found, parameters) == (
         ContentFilter("smtp/inet", "127.0.0.1:10024", ("127.0.0.1:10025/inet", "[::1]:10027/inet")),
@@ -137,4 +145,6 @@ def test_real_files(path: Path) -> None:
     assert not public & users
     named = {service.id for service in servers if service.name in ("smtp", "25")}
     assert named <= public
-    assert {service.id for service in servers if service.name in ("submission", "smtps", "587", "465")} <= users
+    assert {
+        service.id for service in servers if service.name in ("submission", "smtps", "587", "465")
+    } <= users

@@ -40,7 +40,9 @@ def test_split_list_inverts_join(items: list[str]) -> None:
 @given(st.text())
 def test_split_list_loses_nothing_but_separators(value: str) -> None:
     kept = "".join(split_list(value))
-    assert [char for char in kept if char not in ", \t\r\n"] == [char for char in value if char not in ", \t\r\n"]
+    assert [char for char in kept if char not in ", \t\r\n"] == [
+        char for char in value if char not in ", \t\r\n"
+    ]
 
 
 def test_tables() -> None:
@@ -65,15 +67,34 @@ def test_inline_keys() -> None:
     assert inline_keys("a=b") is None
 
 
-@pytest.mark.parametrize("name", ["example.com", "a-b.c.example", "xn--e1afmkfd.xn--p1ai", "пример.рф", "a_b.example"])
+@pytest.mark.parametrize(
+    "name", ["example.com", "a-b.c.example", "xn--e1afmkfd.xn--p1ai", "пример.рф", "a_b.example"]
+)
 def test_domains(name: str) -> None:
     assert is_domain(name)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["localhost", "", ".", "example.com.", ".example.com", "a..b", "[192.0.2.1]", "192.0.2.1", "-a.example", "a-.example", "*",
-     "a b.example", "a@example.com", "x" * 64 + ".example", ".".join(["abc"] * 80), "a\udc80.example", "a.example\n"],
-)  # fmt: skip
+    [
+        "localhost",
+        "",
+        ".",
+        "example.com.",
+        ".example.com",
+        "a..b",
+        "[192.0.2.1]",
+        "192.0.2.1",
+        "-a.example",
+        "a-.example",
+        "*",
+        "a b.example",
+        "a@example.com",
+        "x" * 64 + ".example",
+        ".".join(["abc"] * 80),
+        "a\udc80.example",
+        "a.example\n",
+    ],
+)
 def test_no_domains(name: str) -> None:
     assert not is_domain(name)

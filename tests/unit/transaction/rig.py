@@ -21,7 +21,9 @@ MASTER = f"{CONFIG}/master.cf"
 TABLE = f"{CONFIG}/conbool/policy"
 OLD_TABLE = f"{CONFIG}/old_table"
 MAIN_BEFORE = b"# main\nmyhostname = mx.example.com\nrelayhost =\nbiff = no\n"
-MASTER_BEFORE = b"smtp inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\npickup unix n - y 60 1 pickup\n"
+MASTER_BEFORE = (
+    b"smtp inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\npickup unix n - y 60 1 pickup\n"
+)
 BLOCK = "conbool-direct unix - - y - - smtp\n  -o syslog_name=postfix/conbool-direct\n"
 
 
@@ -144,7 +146,7 @@ class Rig:
 
 
 def make_plan(host: Host) -> Plan:
-    """Sets two parameters, overrides an option, adds a service block and a table in a new folder, removes an old table."""
+    """Sets two parameters and an option, adds a block and a table in a new folder, removes an old table."""
     main, master = host.read_bytes(MAIN), host.read_bytes(MASTER)
     new_main = main.replace(b"relayhost =\n", b"relayhost = [mail.conbool.com]:25\n")
     new_main += b"smtp_tls_policy_maps = texthash:$config_directory/conbool/policy\n"
@@ -166,7 +168,9 @@ def make_plan(host: Host) -> Plan:
                 None,
                 "texthash:$config_directory/conbool/policy",
             ),
-            _change(ChangeKind.SERVICE_OPTION, MASTER, "smtp/inet/smtpd_tls_security_level", "may", "encrypt"),
+            _change(
+                ChangeKind.SERVICE_OPTION, MASTER, "smtp/inet/smtpd_tls_security_level", "may", "encrypt"
+            ),
             _change(ChangeKind.SERVICE_BLOCK, MASTER, "lane", None, BLOCK),
         ),
         (
