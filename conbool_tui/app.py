@@ -1,8 +1,8 @@
 """The wizard's application: keys and looks for all screens, moving between them, signals, and the end of a
 run.
 
-Imports neither the session nor anything it needs (sh, psutil, yaml, dns, ssl): those load in a thread after the
-first picture.
+Imports neither the session nor anything it needs (sh, psutil, yaml, dns, ssl): those load in a thread after
+the first picture.
 """
 
 from __future__ import annotations

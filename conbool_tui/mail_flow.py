@@ -93,8 +93,9 @@ def picture(hops: Sequence[Hop], arrows: Arrows = Arrows()) -> tuple[str, ...]:
         stroke = arrows.secure if hop.secure else arrows.plain
         left = _cut(hop.sender, _FROM).ljust(_FROM)
         middle = _cut(hop.here, _HERE)
-        tail = stroke * (_HERE - len(middle) + 3) + arrows.head
-        head = f"{left} {arrows.plain * 2}{arrows.head} {middle} {tail} "
+        start = f"{left} {arrows.plain * 2}{arrows.head} {middle} "
+        longest = WIDTH - len(start) - len(hop.target) - 2
+        head = start + stroke * max(2, min(longest, _HERE - len(middle) + 3)) + arrows.head + " "
         lines.append(head + _cut(hop.target, WIDTH - len(head)))
         if hop.note:
             note = _cut(hop.note, WIDTH)

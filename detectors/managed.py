@@ -43,7 +43,7 @@ class Manager:
 PRODUCTS: tuple[Product, ...] = (
     Product(
         "docker-mailserver",
-        ("/etc/dms-settings", "/usr/local/bin/helpers/dms.sh", "/usr/local/bin/setup.d"),
+        ("/etc/dms-settings", "/usr/local/bin/start-mailserver.sh", "/usr/local/bin/helpers/index.sh"),
         True,
         "Its start script builds main.cf and master.cf anew whenever the container starts.",
         "Put the change into postfix-main.cf and postfix-master.cf of its config volume.",
@@ -80,7 +80,7 @@ PRODUCTS: tuple[Product, ...] = (
         True,
         "iRedMail owns main.cf and master.cf: its platform deploys them anew, and its upgrade steps "
         "replace settings in them.",
-        "Put the change into /opt/iredmail/custom/postfix (iRedMail Easy) or follow its relay guide.",
+        "Put the change into /opt/iredmail/custom/postfix (Easy, Enterprise) or follow its relay guide.",
     ),
     Product(
         "Plesk",
@@ -106,7 +106,7 @@ PRODUCTS: tuple[Product, ...] = (
     ),
     Product(
         "YunoHost",
-        ("/etc/yunohost/installed", "/usr/share/yunohost/yunohost-config.md", "/usr/bin/yunohost"),
+        ("/etc/yunohost/installed", "/usr/bin/yunohost"),
         True,
         "`yunohost tools regen-conf postfix` writes main.cf and master.cf from its own templates, also on "
         "updates.",

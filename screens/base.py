@@ -34,7 +34,8 @@ WIDE = 120
 class BaseScreen(Screen[Any]):
     """A screen with a title line, a body, a line of buttons and a line of keys.
 
-    A button with the id ``do-next`` calls ``do_next``; a job named ``look`` ends in ``done_look(result, error)``.
+    A button with the id ``do-next`` calls ``do_next``; a job named ``look`` ends in
+    ``done_look(result, error)``.
     """
 
     DEFAULT_CSS = """

@@ -30,6 +30,10 @@ DEBOUNCE = 0.3
 _BARS = 3
 
 
+class Form(VerticalScroll, inherit_bindings=False):
+    """Scrolls with the focus only: the arrow keys move between the fields."""
+
+
 class StepScreen(WizardScreen):
     """A form over some of the answers. Subclasses name their fields and yield their widgets in ``form``."""
 
@@ -73,7 +77,7 @@ class StepScreen(WizardScreen):
         """Form and field help, with the preview below or beside."""
         with Container(id="main"):
             with Container(id="left"):
-                with VerticalScroll(id="form", can_focus=False):
+                with Form(id="form", can_focus=False):
                     yield from self.form()
                 yield Text(id="more")
                 yield Text(id="about")
@@ -111,7 +115,7 @@ class StepScreen(WizardScreen):
     def opened(self) -> None:
         """Ask for the first preview."""
         super().opened()
-        form = self.query_one("#form", VerticalScroll)
+        form = self.query_one("#form", Form)
         self.watch(form, "scroll_y", self._show_more, init=False)
         self.watch(form, "virtual_size", self._show_more, init=False)
         self.refresh_preview(now=True)
@@ -127,7 +131,7 @@ class StepScreen(WizardScreen):
         self.call_after_refresh(self._draw_more)
 
     def _draw_more(self) -> None:
-        form, more = self.query_one("#form", VerticalScroll), self.query_one("#more", Text)
+        form, more = self.query_one("#form", Form), self.query_one("#more", Text)
         above, below = form.scroll_y > 0, form.scroll_y < form.max_scroll_y
         more.display = above or below
         where = " and ".join(name for name, there in (("above", above), ("below", below)) if there)

@@ -22,8 +22,8 @@ class StepDScreen(StepScreen):
         yield Text(
             [
                 Line(
-                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a second "
-                    "time, and not into the spam folder. Conbool marks it with this header, value yes."
+                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a "
+                    "second time, and not into the spam folder. Conbool marks it with this header, value yes."
                 ),
             ],
             classes="intro",

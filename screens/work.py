@@ -2,8 +2,8 @@
 
 The threads are daemons of our own and not Textual's workers: leaving the program must not wait for a probe
 on the network. The one
-piece of work that must not be cut, a change being written, says so with ``shielded``; ``conbool_tui.app`` waits
-for it.
+piece of work that must not be cut, a change being written, says so with ``shielded``; ``conbool_tui.app``
+waits for it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> 
             result = work(report)
         except ConboolError as raised:
             error = raised
-        except Exception as raised:
+        # The thread's edge: an unforeseen error becomes a message, never a traceback.
+        except Exception as raised:  # noqa: BLE001
             error = unexpected(raised)
         if not job.cancelled:
             _post(owner, JobDone(job, result, error))

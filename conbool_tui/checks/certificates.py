@@ -17,6 +17,8 @@ from conbool_tui.host import Host
 
 SOON = datetime.timedelta(days=21)
 _OTHERS_MAY_READ = 0o004
+# What OpenSSL says when a key is not the certificate's: of the same kind, and of another.
+_OTHER_KEY = ("MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _match(host: Host, certificate: str, key: str, why: str) -> Optional[Trouble
             todo,
         )
     except ssl.SSLError as error:
-        if "MISMATCH" in (error.reason or ""):
+        if any(word in (error.reason or "") for word in _OTHER_KEY):
             return Trouble(
                 "smart_host.client_key",
                 f"The key {key} does not match the certificate {certificate}.",

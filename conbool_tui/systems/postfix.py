@@ -18,6 +18,7 @@ from conbool_tui.systems.smtp_probe import accepts_mail, banner
 
 _PATIENCE = 15.0
 _PAUSE = 0.5
+_SETTLE = 0.3  # seconds until a daemon's line is in the log
 
 
 class PostfixSystem:
@@ -40,6 +41,7 @@ class PostfixSystem:
         self._instance = instance or "-"
         self._greeting: dict[str, str] = {}
         self._log: Optional[PostfixLog] = None
+        self._outdated: frozenset[int] = frozenset()
 
     def write_rank(self, path: str) -> int:
         """main.cf names services of master.cf, and both name tables: tables first, main.cf last."""
@@ -68,9 +70,11 @@ class PostfixSystem:
             return []
         if not self.running():
             return [Problem("Postfix is not running", f"start it first: {self._start_command()}")]
+        self._watch().mark()
         greetings = {address: _greeted(address) for address in self._addresses()}
         self._greeting = {address: said for address, said in greetings.items() if said is not None}
-        self._watch().mark()
+        time.sleep(_SETTLE)
+        self._watch().learn()
         return []
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
@@ -80,6 +84,7 @@ class PostfixSystem:
     def reload(self) -> list[Problem]:
         """``systemctl reload`` of the unit that runs it, else ``postfix reload``."""
         self._watch().mark()
+        self._outdated = self._queue_managers()
         unit = self._active_unit()
         if unit and self._host.run(["systemctl", "reload", unit]).ok:
             return []
@@ -89,6 +94,7 @@ class PostfixSystem:
     def start(self) -> list[Problem]:
         """Start it through systemd where it has a unit there, else ``postfix start``."""
         self._watch().mark()
+        self._outdated = frozenset()
         if self._host.has_systemd():
             for unit in self._units():
                 # The first unit of Debian's pair may not exist: what counts is whether Postfix runs then.
@@ -104,6 +110,8 @@ class PostfixSystem:
         deadline = time.monotonic() + _PATIENCE
         while True:
             problems = self._ailments(plan)
+            if not problems:
+                time.sleep(_SETTLE)
             complaints = self._watch().complaints()
             if complaints:
                 return [Problem("A Postfix daemon failed", complaint) for complaint in complaints[:5]]
@@ -117,8 +125,12 @@ class PostfixSystem:
         pid = self._master_pid()
         if pid is None:
             return [Problem("Postfix's master daemon is not running")]
-        if "qmgr" not in {process.name for process in self._host.children(pid)}:
+        managers = self._queue_managers()
+        if not managers:
             return [Problem("Postfix's queue manager (qmgr) is not running")]
+        # `postfix reload` only sends a signal; a new queue manager shows that the master daemon has acted on it.
+        if managers & self._outdated:
+            return [Problem("Postfix's master daemon does not take up the new configuration")]
         for address, before in self._greeting.items():
             now = _greeted(address)
             if now is None:
@@ -139,6 +151,12 @@ class PostfixSystem:
         except (ConboolError, ValueError, IndexError):
             return None
         return pid if self._host.process_name(pid) == "master" else None
+
+    def _queue_managers(self) -> frozenset[int]:
+        """Process ids of this instance's queue manager."""
+        pid = self._master_pid()
+        children = () if pid is None else self._host.children(pid)
+        return frozenset(process.pid for process in children if process.name in ("qmgr", "oqmgr", "nqmgr"))
 
     def _addresses(self) -> list[str]:
         """Where to reach the listeners on port 25."""

@@ -12,7 +12,7 @@ from conbool_tui.host import Host
 
 _FILES = ("/var/log/mail.log", "/var/log/maillog", "/var/log/mail/mail.log")
 _LIMIT = 4 * 1024 * 1024
-_LINE = re.compile(r"(\S+)/([A-Za-z0-9_.-]+)\[\d+\]: (fatal|panic): (.*)")
+_LINE = re.compile(r"(\S+)/([A-Za-z0-9_.-]+)\[\d+\]: (fatal|panic|error): (.*)")
 # Commands people and programs run; their failures say nothing about the running system.
 _COMMANDS = frozenset(
     [
@@ -45,6 +45,7 @@ class PostfixLog:
         own = (maillog_file,) if maillog_file.startswith("/") else ()
         self._files = tuple(dict.fromkeys(own + _FILES))
         self._marks: dict[str, tuple[int, int]] = {}
+        self._known: set[str] = set()
         self._since = time.time()
         self.mark()
 
@@ -60,7 +61,11 @@ class PostfixLog:
             self._marks[path] = (info.st_ino, info.st_size)
 
     def complaints(self) -> list[str]:
-        """Lines with ``fatal:`` or ``panic:`` of daemons since the mark, each text once, in order."""
+        """Lines with ``fatal:``, ``panic:`` or ``error:`` of daemons since the mark, each text once, in order.
+
+        A daemon that cannot open a table goes on with ``error:`` in the log and answers "451 server configuration
+        error" to whoever needs the table. Errors that were there at ``learn`` do not count.
+        """
         lines: list[str] = []
         for path in self._files:
             lines += self._new_lines(path)
@@ -73,7 +78,11 @@ class PostfixLog:
                 continue
             if match.group(1) == self._name or match.group(1).startswith(self._name + "/"):
                 found.append(f"{match.group(2)}: {match.group(3)}: {match.group(4).strip()}")
-        return list(dict.fromkeys(found))
+        return [text for text in dict.fromkeys(found) if text not in self._known]
+
+    def learn(self) -> None:
+        """Errors logged since the mark are old ones: from now on they do not count. Fatal ones always do."""
+        self._known.update(text for text in self.complaints() if ": error: " in text)
 
     def _new_lines(self, path: str) -> list[str]:
         try:

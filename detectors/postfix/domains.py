@@ -57,8 +57,10 @@ class _Collector:
         return [name for name, inside in self._decided.items() if inside and _is_mail_domain(name)]
 
     def add_all(self, patterns: Iterable[str], inside: bool = True, depth: int = 0) -> None:
-        """Evaluate patterns in order; each ``!`` before one turns it round."""
+        """Evaluate patterns in order; each ``!`` before one turns it round, ``#`` begins a comment."""
         for pattern in patterns:
+            if pattern.startswith("#"):
+                return
             text = pattern.lstrip("!")
             negated = (len(pattern) - len(text)) % 2 == 1
             if text:
@@ -99,8 +101,7 @@ class _Collector:
             self._cannot_list(f"{path} ({getattr(error, 'what', error)})")
             return
         for line in text.split("\n"):
-            if not line.lstrip().startswith("#"):
-                self.add_all(split_list(line), inside, depth + 1)
+            self.add_all(split_list(line), inside, depth + 1)
 
     def _cannot_list(self, source: str) -> None:
         self.unlisted.append(f"{self._parameter}: {source}")

@@ -35,7 +35,7 @@ def review_lines(plan: Plan, answers: Answers, facts: PostfixFacts) -> list[Line
     lines.extend([Line(""), Line("Commands", "head")])
     lines.extend(Line(f"  {command}") for command in plan.reload)
     lines.extend([Line(""), *flow_lines(facts, answers, plan), Line("")])
-    lines.extend([Line("Not touched", "head"), *(Line(f"  {text}") for text in untouched(plan)), Line("")])
+    lines.extend([Line("Not touched", "head"), *(Line(f"  {text}") for text in untouched()), Line("")])
     lines.append(Line("How to take it back", "head"))
     lines.append(
         Line("  conbool-tui undo        (or History here). Backups are made before the first write.")
@@ -67,12 +67,12 @@ def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
     return texts
 
 
-def untouched(plan: Plan) -> list[str]:
+def untouched() -> list[str]:
     """What stays as it is."""
     return [
         "Every other line, comment and blank in these files; all other files; mail already in the queue.",
         "Firewall, DNS, certificates, mailboxes, users and passwords.",
-        f"Other mail systems and other Postfix instances than {plan.instance or 'this one'}.",
+        "Other mail systems, and other instances of this one.",
     ]
 
 

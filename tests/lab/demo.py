@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -18,10 +19,10 @@ import yaml
 
 from . import messages
 from .cache import LabError
-from .conftest import why_not
 from .lab import CONBOOL, STRANGER, Lab
 from .messages import Message
 from .postfix import PASSWORD, PostfixMachine, PostfixSite
+from .prerequisites import why_not
 from .roots import SUITES
 from .snapshot import differences
 
@@ -29,13 +30,16 @@ OUTSIDE_A, OUTSIDE_B = "friend@outside-a.example", "friend@outside-b.example"
 ANSWERS = "/root/conbool-answers.yaml"
 
 HOW_TO = """\
-A disposable Debian {suite} server is running: {hostname}, Postfix {version}, hosting {domains}.
-Its internet is a made-up one: mail.conbool.com, two outside mail servers and the name service are sinks on
-this machine, and nothing can leave it. Everything is thrown away when you leave the wizard.
+A disposable Debian {suite} server is running: {hostname} with Postfix
+{version}, hosting {domains}. Its internet is made up:
+mail.conbool.com, the outside mail servers and the name service are sinks on
+this machine, and nothing leaves it. All of it goes when you leave the wizard.
 
-  In the wizard   Tab and arrows move, Enter acts, Space toggles, Esc goes back, F1 helps, F10 leaves.
-  Try             the proposed answers, look at the Review, apply, run the Test, then undo from the History.
-  Conbool's addresses, should you be asked: {networks}
+  Keys     Tab and arrows move, Enter acts, Space toggles, Esc goes back,
+           F1 helps, F10 leaves.
+  Try      take what is proposed, read the Review, apply, run the Test, then
+           undo from the History.
+  Conbool  sends from {networks} here.
 """
 
 
@@ -290,6 +294,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if options.mode == "wizard" and not (sys.stdin.isatty() and sys.stderr.isatty()):
         print("The wizard needs a terminal; without one use: make demo DEMO=headless", file=sys.stderr)
         return 64
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # A lost terminal must not leave mounts and namespaces behind.
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     try:
         with Lab() as lab:
             site = PostfixSite(submission=True, content_filter=options.content_filter)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 
@@ -15,11 +15,11 @@ from conbool_tui.facts import Outcome
 from conbool_tui.host import Host
 from detectors import detect_host
 
-from .lab import Lab
-from .machine import APP
+from . import messages
+from .lab import STRANGER, Lab
+from .machine import APP, Machine
 from .postfix import PostfixMachine, PostfixSite
 from .roots import bare_spec
-from .machine import Machine
 from .snapshot import differences
 
 VERSIONS = {"bullseye": "3.5", "bookworm": "3.7", "trixie": "3.10"}
@@ -73,9 +73,7 @@ class Found:
         return str(self.detection["reason"])
 
 
-def probe(
-    machine: Machine, *arguments: str, user: str = "root", prefix: Sequence[str] = ()
-) -> Found:
+def probe(machine: Machine, *arguments: str, user: str = "root", prefix: Sequence[str] = ()) -> Found:
     """Run the detector on the machine."""
     argv = [*prefix, "python3", "-X", "utf8", "-c", PROBE, *arguments]
     done = machine.run(argv, env=ENVIRONMENT, user=user)
@@ -86,7 +84,7 @@ def probe(
 
 
 @pytest.fixture(scope="module")
-def machine(lab_ready: None, suite: str) -> Iterator[PostfixMachine]:
+def machine(module_lab: Lab, suite: str) -> PostfixMachine:
     """A machine with a content filter, submission and relay domains; its Postfix runs."""
     site = PostfixSite(
         submission=True,
@@ -94,13 +92,13 @@ def machine(lab_ready: None, suite: str) -> Iterator[PostfixMachine]:
         relay={"relay.example": "smtp:[192.0.2.40]"},
         main={"smtpd_milters": "inet:localhost:8891"},
     )
-    with Lab() as lab:
-        yield lab.postfix(suite, site)
+    return module_lab.postfix(suite, site)
 
 
 @contextmanager
 def changed(machine: PostfixMachine, script: str) -> Iterator[None]:
-    """Change the configuration with a shell script, and put everything back afterwards; nothing is reloaded."""
+    """Change the configuration with a shell script, and put everything back afterwards; nothing is
+    reloaded."""
     machine.shell("rm -rf /root/kept && cp -a /etc/postfix /root/kept")
     try:
         machine.shell(script)
@@ -156,7 +154,8 @@ def test_settings_are_postconfs_own(machine: PostfixMachine) -> None:
     for flags, key in (("", "parameters"), ("-x", "expanded")):
         printed = machine.shell(f"postconf {flags} 2>/dev/null")
         lines = [f"{name} = {value}".rstrip() for name, value in facts[key].items()]
-        assert sorted(lines) == sorted(line.rstrip() for line in printed.splitlines())
+        wanted = [line.rstrip() for line in printed.splitlines() if not line.startswith("process_id = ")]
+        assert sorted(lines) == sorted(wanted)
     names = machine.shell("postconf -n 2>/dev/null | cut -d= -f1").split()
     assert facts["explicit"] == sorted(names)
     types = set(machine.shell("postconf -m").split())
@@ -165,9 +164,6 @@ def test_settings_are_postconfs_own(machine: PostfixMachine) -> None:
 
 def test_services_are_postconfs_own(machine: PostfixMachine) -> None:
     facts = probe(machine).facts
-    columns = [line.split() for line in machine.shell("postconf -MF").splitlines()]
-    names = [(words[0], words[2]) for words in columns if words[1] == "chroot"] if False else None
-    assert names is None
     printed = [line.split() for line in machine.shell("postconf -M").splitlines()]
     assert [(item["name"], item["type"], item["command"]) for item in facts["services"]] == [
         (words[0], words[1], words[7]) for words in printed
@@ -182,7 +178,9 @@ def test_default_of_the_chroot_column_is_what_master_does(machine: PostfixMachin
     with changed(machine, script):
         machine.run(["postfix", "stop"], check=True)
         machine.postfix_start()
-        services = {item["name"] + "/" + item["type"]: item["chroot"] for item in probe(machine).facts["services"]}
+        services = {
+            item["name"] + "/" + item["type"]: item["chroot"] for item in probe(machine).facts["services"]
+        }
         roots = machine.shell(
             "for name in pickup qmgr; do for dir in /proc/[0-9]*; do"
             ' if [ "$(cat $dir/comm)" = $name ]; then echo $name $(readlink $dir/root); fi; done; done'
@@ -272,17 +270,24 @@ def test_ten_thousand_domains(machine: PostfixMachine) -> None:
     assert sorted(domains["virtual_mailbox"]) == sorted(f"d{number}.example" for number in range(1, 10001))
     wanted = ["example.com", *(f"m{number}.example" for number in range(1, 10001) if number != 7)]
     assert domains["mydestination"] == [*wanted, machine.place.hostname]
-    assert sorted(domains["relay"]) == sorted(["i.example", *(f"t{number}.example" for number in range(1, 10001))])
+    assert sorted(domains["relay"]) == sorted(
+        ["i.example", *(f"t{number}.example" for number in range(1, 10001))]
+    )
     assert domains["unlisted"] == []
+    print(f"10,000 domains, three tables: {found.seconds:.3f} s")
     assert found.seconds < 0.6, found.seconds
 
 
 def test_every_local_table_type_is_listed_and_the_rest_named(machine: PostfixMachine) -> None:
-    indexed = [name for name in ("hash", "btree", "lmdb", "cdb") if name in machine.shell("postconf -m").split()]
+    indexed = [
+        name for name in ("hash", "btree", "lmdb", "cdb") if name in machine.shell("postconf -m").split()
+    ]
     assert len(indexed) >= 3
     lines = ["cd /etc/postfix"]
-    for name in indexed:
-        lines.append(f"printf '{name}.example x\\nuser@{name}.example x\\n' >in-{name}; postmap {name}:in-{name}")
+    lines += [
+        f"printf '{name}.example x\\nuser@{name}.example x\\n' >in-{name}; postmap {name}:in-{name}"
+        for name in indexed
+    ]
     lines.append("printf '/^pattern/ x\\n' >pattern; printf 'user = x\\n' >sql.cf")
     tables = ", ".join(f"{name}:/etc/postfix/in-{name}" for name in indexed)
     lines.append(
@@ -297,28 +302,51 @@ def test_every_local_table_type_is_listed_and_the_rest_named(machine: PostfixMac
     assert domains["relay"] == [f"{name}.example" for name in indexed]
     assert domains["virtual_alias"] == [f"{indexed[1]}.example"]
     assert domains["unlisted"] == [
-        "relay_domains: regexp:/etc/postfix/pattern", "relay_domains: .sub.example (every subdomain)"
+        "relay_domains: regexp:/etc/postfix/pattern",
+        "relay_domains: .sub.example (every subdomain)",
     ]
 
 
-def test_postfix_agrees_about_negation_and_order(machine: PostfixMachine) -> None:
-    # Postfix itself is asked: it refuses to relay for what is not in relay_domains.
-    value = "!out.example, in.example, /etc/postfix/list, out.example"
-    script = f"printf '!also-out.example\\nalso-in.example # comment.example\\n' >/etc/postfix/list; {edit(relay_domains=value)}"
+def test_postfix_agrees_about_negation_and_order(machine: PostfixMachine, module_lab: Lab) -> None:
+    # Postfix itself is asked: it refuses to relay a stranger's mail for what is not in relay_domains.
+    names = (
+        "out.example",
+        "in.example",
+        "also-out.example",
+        "also-in.example",
+        "note.example",
+        "last.example",
+        "tail.example",
+    )
+    settings = edit(
+        relay_domains="!out.example, in.example, /etc/postfix/list, out.example, !!last.example # tail.example",
+        content_filter="",
+        smtpd_milters="",
+    )
+    text = "!also-out.example\\n  also-in.example # note.example\\n# more.example\\n"
+    script = f"printf '{text}' >/etc/postfix/list; {settings}; postfix reload"
     with changed(machine, script):
         domains = probe(machine).facts["domains"]["relay"]
-        machine.run(["postfix", "reload"], check=True)
-        answers = {}
-        for name in ("out.example", "in.example", "also-out.example", "also-in.example", "comment.example"):
-            done = machine.run(["sendmail", "-bv", "-f", "alice@example.com", "x@" + name])
-            answers[name] = done.returncode
-    assert domains == ["in.example", "also-in.example"]
+        accepted = [name for name in names if _accepts(module_lab, machine, "x@" + name)]
+        machine.drop_queue()
+    machine.run(["postfix", "reload"], check=True)
+    assert sorted(domains) == sorted(accepted)
+    assert "in.example" in accepted
+    assert "out.example" not in accepted
+
+
+def _accepts(lab: Lab, machine: PostfixMachine, recipient: str) -> bool:
+    """Whether the machine takes a stranger's mail for a recipient."""
+    return lab.send(
+        machine, messages.plain(), recipient, sender="x@outside-a.example", source=STRANGER
+    ).accepted
 
 
 def test_catch_all_transport(machine: PostfixMachine) -> None:
     database = machine.postconf("default_database_type")
-    script = f"printf '* smtp:[192.0.2.30]\\n' >/etc/postfix/all; postmap {database}:/etc/postfix/all; " + edit(
-        transport_maps=f"inline:{{x.example=local:}}, proxy:{database}:/etc/postfix/all"
+    script = (
+        f"printf '* smtp:[192.0.2.30]\\n' >/etc/postfix/all; postmap {database}:/etc/postfix/all; "
+        + edit(transport_maps=f"inline:{{x.example=local:}}, proxy:{database}:/etc/postfix/all")
     )
     with changed(machine, script):
         assert probe(machine).facts["transport_catch_all"] == "smtp:[192.0.2.30]"
@@ -335,12 +363,12 @@ def test_catch_all_transport(machine: PostfixMachine) -> None:
         ("echo 'no equals sign' >>/etc/postfix/main.cf", "no equals sign"),
         ("mv /etc/postfix/main.cf /etc/postfix/gone", "/etc/postfix/main.cf is missing"),
         ("mv /etc/postfix/master.cf /etc/postfix/gone", "/etc/postfix/master.cf is missing"),
-        ("echo 'short inet n' >>/etc/postfix/master.cf", "fewer than eight fields"),
+        ("echo 'short inet n' >>/etc/postfix/master.cf", "field"),
         ("echo 'x xinet n - n - - smtpd' >>/etc/postfix/master.cf", "xinet"),
         ("rm /etc/postfix/virtual.*", "virtual_alias_maps"),
         (edit(header_checks="pcre:/etc/postfix/none"), "/etc/postfix/none does not exist"),
     ],
-)  # fmt: skip
+)
 def test_broken(machine: PostfixMachine, script: str, reason: str) -> None:
     with changed(machine, script):
         found = probe(machine)
@@ -353,15 +381,14 @@ def test_stopped_postfix_and_a_stranger_on_port_25(machine: PostfixMachine) -> N
     try:
         found = probe(machine)
         assert (found.facts["running"], found.port_25_owner) == (False, "")
-        stranger = machine.popen(["python3", "-m", "http.server", "25"])
+        stranger = machine.popen(["sh", "-c", "echo $$ >/run/stranger.pid; exec python3 -m http.server 25"])
         machine.wait_port(25)
         found = probe(machine)
         assert found.facts["running"] is False
         assert found.port_25_owner == "python3"
     finally:
         if stranger is not None:
-            stranger.kill()
-            machine.run(["sh", "-c", "for d in /proc/[0-9]*; do grep -qs http.server $d/cmdline && kill ${d#/proc/}; done"])
+            machine.shell("kill $(cat /run/stranger.pid)")
             stranger.wait()
         machine.postfix_start()
 
@@ -381,28 +408,37 @@ def test_managed(machine: PostfixMachine, script: str, name: str, evidence: str)
     with changed(machine, script):
         detection = probe(machine).detection
         machine.shell("rm -rf /etc/iredmail-release /usr/local/psa")
-    assert (detection["outcome"], detection["managed_by"], detection["evidence"]) == ("managed", name, evidence)
+    assert (detection["outcome"], detection["managed_by"], detection["evidence"]) == (
+        "managed",
+        name,
+        evidence,
+    )
     assert detection["postfix"]["version"]
 
 
 def test_two_instances(lab: Lab, suite: str) -> None:
     machine = lab.postfix(suite, PostfixSite())
     machine.shell(
-        "postmulti -e init && postmulti -I postfix-out -G mta -e create"
-        " && postconf -c /etc/postfix-out -e myhostname=out.example.com master_service_disable= inet_interfaces=127.0.0.9"
-        " && postmulti -i postfix-out -e enable && postmulti -i postfix-out -p start"
+        "postmulti -e init; postmulti -I postfix-out -G mta -e create;"
+        " postconf -c /etc/postfix-out -e myhostname=out.example.com master_service_disable=;"
+        " sed -i 's/^smtp  *inet/2525 inet/' /etc/postfix-out/master.cf;"
+        " postmulti -i postfix-out -e enable; postmulti -i postfix-out -p start"
     )
+    machine.wait_port(2525)
     first = probe(machine).facts
     assert first["instance"] == "-"
     assert [(item["name"], item["config_directory"]) for item in first["instances"]] == [
-        ("-", "/etc/postfix"), ("postfix-out", "/etc/postfix-out")
+        ("-", "/etc/postfix"),
+        ("postfix-out", "/etc/postfix-out"),
     ]
     second = probe(machine, "postfix-out").facts
     assert (second["instance"], second["config_directory"]) == ("postfix-out", "/etc/postfix-out")
     assert second["parameters"]["myhostname"] == "out.example.com"
     assert sorted(second["files"]) == ["/etc/postfix-out/main.cf", "/etc/postfix-out/master.cf"]
     assert (first["running"], second["running"]) == (True, True)
-    assert first["port_25_owner"] == "postfix, postfix (another instance)"
+    assert first["port_25_owner"] == "postfix"
+    assert second["port_25_owner"] == "postfix (another instance)"
+    assert (first["port_25_services"], second["port_25_services"]) == (["smtp/inet"], [])
     by_user = probe(machine, user="alice").facts
     assert by_user["instances"] == first["instances"]
     assert "'third'" in probe(machine, "third").broken

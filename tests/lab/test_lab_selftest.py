@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from .netns import is_leftover, owner_tag
 from .postfix import PASSWORD, PostfixMachine, PostfixSite
 from .roots import bare_spec, postfix_spec
 from .snapshot import differences
+from .vendor import CHECKOUT
 
 FOREIGN = "someone@outside-a.example"
 VERSIONS = {"bullseye": "3.5", "bookworm": "3.7", "trixie": "3.10"}
@@ -351,9 +353,7 @@ def test_killed_run_is_swept(lab_ready: None) -> None:
         "print(lab.inet.name, machine._work, machine._pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2]
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT)
     namespace, work, pid = done.stdout.split()
     deadline = time.monotonic() + 10
     while Path("/proc", pid).exists() and time.monotonic() < deadline:
@@ -362,6 +362,39 @@ def test_killed_run_is_swept(lab_ready: None) -> None:
     with Lab():
         assert not Path("/run/netns", namespace).exists()
         assert not Path(work).exists()
+
+
+@pytest.mark.parametrize(("ci", "status", "word"), [("", 0, "skipped"), ("true", 1, "has to run")])
+def test_without_root_it_skips_but_fails_in_ci(ci: str, status: int, word: str) -> None:
+    script = (
+        "import os, sys, pytest; os.geteuid = lambda: 1000\n"
+        f"sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '{Path(__file__)}::test_machine_basics']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        env={**os.environ, "CI": ci},
+        check=False,
+    )
+    assert (done.returncode, word in done.stdout) == (status, True), done.stdout
+    assert "sudo" in done.stdout
+
+
+def test_a_killed_demo_run_cleans_up(lab_ready: None) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.lab.demo", "headless"], stdout=subprocess.PIPE, cwd=CHECKOUT, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "\n"
+    mark = f"conlab-{process.pid}-"
+    assert [path for path in Path("/run/netns").iterdir() if path.name.startswith(mark)]
+    process.terminate()
+    process.stdout.read()
+    assert process.wait(20) == 128 + 15
+    assert not [path for path in Path("/run/netns").iterdir() if path.name.startswith(mark)]
+    assert mark not in Path("/proc/mounts").read_text()
 
 
 def test_apt_sources_are_understood() -> None:

@@ -139,8 +139,10 @@ class Designer:
         """Step A: the transport that leads to the smart host, and an old hand-made relayhost to it taken out."""
         smart_host = self.answers.smart_host
         parameters = self.facts.parameters
-        has_ca = bool(parameters.get("smtp_tls_CAfile", "").strip() or parameters.get("smtp_tls_CApath", "").strip())
-        ca_file = smart_host.ca_file or (None if has_ca else self.facts.system_ca_file)
+        # A CA directory alone is read inside the chroot jail, where it may be stale; a file is read before chroot(2).
+        has_ca_file = bool(parameters.get("smtp_tls_CAfile", "").strip())
+        has_ca = has_ca_file or bool(parameters.get("smtp_tls_CApath", "").strip())
+        ca_file = smart_host.ca_file or (None if has_ca_file else self.facts.system_ca_file)
         own_checks = self.facts.parameters.get("smtp_header_checks", "").strip()
         checks = join_list([self.table(names.DROP_ORIGIN, patterns=True), *split_list(own_checks)])
         self._table(

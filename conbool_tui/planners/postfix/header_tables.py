@@ -5,7 +5,7 @@ A header reaches the table as one logical line, folded parts included, so blanks
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from conbool_tui.planners.postfix.names import ORIGIN_HEADER
 
@@ -21,24 +21,62 @@ def _escape(name: str) -> str:
     return "".join("\\" + char if char in _SPECIAL else char for char in name)
 
 
+def _common_prefix(names: Sequence[str]) -> str:
+    """What all names begin with, whatever their case."""
+    first, last = min(names, key=str.lower), max(names, key=str.lower)
+    length = 0
+    while length < min(len(first), len(last)) and first[length].lower() == last[length].lower():
+        length += 1
+    return first[:length]
+
+
 def _pattern(names: Sequence[str], value: str) -> str:
-    alternatives = "|".join(_escape(name) for name in names)
-    return f"/^({alternatives}):[[:space:]]*{value}[[:space:]]*$/"
+    """One pattern for a few names; what they share stands once, which keeps compiled regexp: tables small."""
+    prefix = _common_prefix(names)
+    if len(names) > 1 and len(prefix) == min(map(len, names)):
+        # One name begins all others; POSIX leaves an empty alternative undefined.
+        prefix = prefix[:-1]
+    rest = [_escape(name[len(prefix) :]) for name in names]
+    alternatives = rest[0] if len(rest) == 1 else f"({'|'.join(rest)})"
+    return f"/^{_escape(prefix)}{alternatives}:[[:space:]]*{value}[[:space:]]*$/"
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _NAMES_PER_PATTERN):
+        yield names[start : start + _NAMES_PER_PATTERN]
+
+
+def _tree(names: Sequence[str], value: str, action: str) -> list[str]:
+    """Rules for any number of names (sorted, in lower case each once): large groups stand behind a test of the character in which they
+    begin to differ, so that a header meets some hundred names, not all of them."""
+    if len(names) <= _NAMES_PER_PATTERN:
+        return [f"{_pattern(names, value)} {action}"]
+    length = len(_common_prefix(names))
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name[: length + 1].lower(), []).append(name)
+    lines: list[str] = []
+    few: list[str] = []
+    for group in groups.values():
+        if len(group) <= _NAMES_PER_PATTERN:
+            few += group
+            continue
+        lines += [f"if /^{_escape(group[0][: length + 1])}/", *_tree(group, value, action), "endif"]
+    return lines + [f"{_pattern(chunk, value)} {action}" for chunk in _chunks(few)]
 
 
 def _guarded(names: Iterable[str], value: str, action: str) -> list[str]:
-    """Rules for many header names: names of Conbool's own form stand behind one test, so that other headers cost one match, not thousands."""
+    """Rules for header names with one value. Many of them stand behind one test of prefix and value: every other header, also one that
+    Conbool or this server adds to each message, costs one match and not thousands."""
     unique = sorted({name.lower(): name for name in names}.values(), key=str.lower)
     inside = [name for name in unique if name.lower().startswith(_PREFIX.lower())]
     outside = [name for name in unique if not name.lower().startswith(_PREFIX.lower())]
     lines: list[str] = []
-    if inside:
-        lines.append(f"if /^{_PREFIX}/")
-        for start in range(0, len(inside), _NAMES_PER_PATTERN):
-            lines.append(f"{_pattern(inside[start : start + _NAMES_PER_PATTERN], value)} {action}")
-        lines.append("endif")
-    for start in range(0, len(outside), _NAMES_PER_PATTERN):
-        lines.append(f"{_pattern(outside[start : start + _NAMES_PER_PATTERN], value)} {action}")
+    for part in (inside, outside):
+        rules = _tree(part, value, action) if part else []
+        if len(rules) > 1:
+            rules = [f"if /^{_escape(_common_prefix(part))}[^:]*:[[:space:]]*{value}[[:space:]]*$/", *rules, "endif"]
+        lines += rules
     return lines
 
 
@@ -70,11 +108,7 @@ def origin_rule(action: str) -> list[str]:
 def drop_headers(names: Iterable[str]) -> list[str]:
     """Remove headers whatever their value."""
     unique = sorted({name.lower(): name for name in names}.values(), key=str.lower)
-    lines: list[str] = []
-    for start in range(0, len(unique), _NAMES_PER_PATTERN):
-        alternatives = "|".join(_escape(name) for name in unique[start : start + _NAMES_PER_PATTERN])
-        lines.append(f"/^({alternatives}):/ IGNORE")
-    return lines
+    return [f"/^({'|'.join(map(_escape, chunk))}):/ IGNORE" for chunk in _chunks(unique)]
 
 
 def drop_conbool_headers(others: Iterable[str]) -> list[str]:

@@ -173,7 +173,7 @@ def test_at_signs_are_explained() -> None:
 
 
 def test_answers_made_by_a_program_are_checked_too() -> None:
-    with pytest.raises(AnswerError, match="smart_host.port"):
+    with pytest.raises(AnswerError, match="smart_host"):
         answers_file.checked(Answers(smart_host=SmartHost(port=70000)))
     with pytest.raises(AnswerError, match="domains"):
         answers_file.checked(Answers(domains=("a\nb.example",)))

@@ -84,10 +84,9 @@ def test_dump_loads_back_equal(value: Answers) -> None:
 def test_any_bytes_load_or_are_refused(data: bytes) -> None:
     try:
         loaded = answers_file.load(data, "any")
-    except AnswerError as error:
-        assert error.what
-    else:
-        assert answers_file.checked(loaded) == loaded
+    except AnswerError:
+        return
+    assert answers_file.checked(loaded) == loaded
 
 
 def test_example_names_every_key_and_loads() -> None:

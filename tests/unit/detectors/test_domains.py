@@ -136,6 +136,11 @@ def test_source_text_stands_in_for_an_index_that_cannot_be_opened(tmp_path: Path
     )
 
 
+def test_what_follows_a_number_sign_is_a_comment_in_a_list_too(tmp_path: Path) -> None:
+    found = domains(FakeHost(tmp_path), relay_domains="a.example b#.example, # c.example d.example")
+    assert found.relay == ("a.example",)
+
+
 def test_text_keys() -> None:
     assert text_keys('a b\n c d\n#e f\n"g h" i\nJ\n') == ["a", "g h", "j"]
 

@@ -1,4 +1,4 @@
-"""Where the shared corpus of real configuration files is: $CONBOOL_CORPUS, or shared/corpus beside the checkout."""
+"""The shared corpus of real configuration files: $CONBOOL_CORPUS, or shared/corpus beside the checkout."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_FOLDERS = {
-    "main": ("postfix-main/*", "templated/postfix-main/*", "docker-mailserver/**/*main.cf", "decoys/*"),
-    "master": ("postfix-master/*", "templated/postfix-master/*", "docker-mailserver/**/*master.cf", "decoys/*"),
-}
+_PATTERNS = ("postfix-{}/*", "templated/postfix-{}/*", "docker-mailserver/**/*{}.cf", "decoys/*")
 
 
 def corpus_root() -> Path:
@@ -21,7 +18,7 @@ def corpus_root() -> Path:
 def corpus_files(kind: str) -> list[Path]:
     """The files of one kind ("main" or "master"), sorted; empty when there is no corpus here."""
     root = corpus_root()
-    found = {path for pattern in _FOLDERS[kind] for path in root.glob(pattern) if path.is_file()}
+    found = {path for pattern in _PATTERNS for path in root.glob(pattern.format(kind)) if path.is_file()}
     return sorted(found)
 
 
