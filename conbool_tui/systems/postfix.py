@@ -128,7 +128,7 @@ class PostfixSystem:
         managers = self._queue_managers()
         if not managers:
             return [Problem("Postfix's queue manager (qmgr) is not running")]
-        # `postfix reload` only sends a signal; a new queue manager shows that the master daemon has acted on it.
+        # `postfix reload` only sends a signal: a new queue manager shows that the master has acted on it.
         if managers & self._outdated:
             return [Problem("Postfix's master daemon does not take up the new configuration")]
         for address, before in self._greeting.items():

@@ -61,10 +61,10 @@ class PostfixLog:
             self._marks[path] = (info.st_ino, info.st_size)
 
     def complaints(self) -> list[str]:
-        """Lines with ``fatal:``, ``panic:`` or ``error:`` of daemons since the mark, each text once, in order.
+        """Lines with ``fatal:``, ``panic:`` or ``error:`` of daemons since the mark, each text once.
 
-        A daemon that cannot open a table goes on with ``error:`` in the log and answers "451 server configuration
-        error" to whoever needs the table. Errors that were there at ``learn`` do not count.
+        A daemon that cannot open a table goes on with ``error:`` in the log and answers "451 server
+        configuration error" to whoever needs the table. Errors that were there at ``learn`` do not count.
         """
         lines: list[str] = []
         for path in self._files:

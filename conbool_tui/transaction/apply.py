@@ -48,15 +48,15 @@ def apply_plan(
         raise CheckFailedError(
             "There is nothing to apply.", "The mail system is already configured like this.", ""
         )
-    if progress is not None:
-        progress(Progress("lock", "Taking the lock.", 0, 1))
     store = Store(host, state_dir)
+    tools = Tools(host, store, system, progress, observer)
+    tools.tell(Progress("lock", "Taking the lock.", 0, 1))
     with nothing_changed():
         store.prepare()
     with locked(host, store), locked_configuration(host, plan.config_directory), deferred() as signals:
         store.sweep()
         refuse_unfinished(host, state_dir)
-        tools = Tools(host, store, system, progress, observer, signals)
+        tools.signals = signals
         with nothing_changed():
             entries, folders = check(tools, plan)
         record = Record(store.new_id(), plan, entries, folders)
@@ -76,8 +76,7 @@ def check(tools: Tools, plan: Plan) -> tuple[tuple[FileEntry, ...], tuple[str, .
         CheckFailedError, HostError, NeedsRootError: one does not hold; nothing was changed.
     """
     host = tools.host
-    if tools.progress is not None:
-        tools.progress(Progress("check", "Looking whether everything is as planned.", 0, 1))
+    tools.tell(Progress("check", "Looking whether everything is as planned.", 0, 1))
     if host.live or host.is_root:
         problems = tools.system.ready(plan)
         if problems:

@@ -54,14 +54,13 @@ def undo_change(
     store = Store(host, state_dir)
     with nothing_changed():
         store.prepare()
-    if progress is not None:
-        progress(Progress("lock", "Taking the lock.", 0, 1))
     with locked(host, store):
         store.sweep()
         chosen = _choose(list_changes(host, state_dir), chosen.id)
         record = records.load(store, chosen.id)
         with locked_configuration(host, record.plan.config_directory), deferred() as signals:
             tools = Tools(host, store, system_for(record.target), progress, observer, signals)
+            tools.tell(Progress("check", f"Looking at what change {record.id} left.", 0, 1))
             return _take_back(tools, record)
 
 
@@ -121,13 +120,20 @@ class _SystemState:
         self._plan = plan
         self._notes: list[str] = []
         self.running = tools.host.live and self._runs()
-        self._was_well = self.running and not self._ask(bare(plan))
+        # ready() also remembers what the system says now, for the comparison afterwards.
+        self._was_well = self.running and not self._ready() and not self._ask(bare(plan))
 
     def _runs(self) -> bool:
         try:
             return self._system.running()
         except ConboolError:
             return False
+
+    def _ready(self) -> list[Problem]:
+        try:
+            return self._system.ready(self._plan)
+        except ConboolError as error:
+            return [Problem(reason_of(error))]
 
     def _ask(self, plan: Plan) -> list[Problem]:
         try:

@@ -63,6 +63,14 @@ class Tools:
     observer: Optional[Observer] = None
     signals: Signals = dataclasses.field(default_factory=Signals)
 
+    def tell(self, progress: Progress) -> None:
+        """Report progress. A watcher whose terminal is gone (OSError) is no reason to stop."""
+        if self.progress is not None:
+            try:
+                self.progress(progress)
+            except OSError:
+                self.progress = None
+
 
 class Work:
     """One transaction over one record.
@@ -90,13 +98,15 @@ class Work:
     # --- telling ---------------------------------------------------------------------------------------
 
     def tell(self, phase: str, text: str) -> None:
-        """Report progress. A watcher whose terminal is gone (OSError) is no reason to stop."""
+        """Report progress."""
         self._done = min(self._done + 1, self._total)
-        if self.tools.progress is not None:
-            try:
-                self.tools.progress(Progress(phase, text, self._done, self._total))
-            except OSError:
-                self.tools.progress = None
+        try:
+            self.tools.tell(Progress(phase, text, self._done, self._total))
+        except Exception:
+            # A watcher that fails stops the way forward, never the way back.
+            if not self.rolling:
+                raise
+            self.tools.progress = None
 
     def _observe(self, moment: str, do: str, path: str) -> None:
         if self.tools.observer is not None:
@@ -369,7 +379,7 @@ class RollBack:
         work: the transaction.
         reason: why, one sentence.
         running: whether the mail system was to be reloaded by the change.
-        accept: take a file with later edits as it is instead of stopping at it.
+        accept: take a file with later edits, and a mail system that is not well, as they are.
     """
 
     def __init__(self, work: Work, reason: str, *, running: bool, accept: bool = False) -> None:
@@ -391,9 +401,10 @@ class RollBack:
                 "The mail system works as before.",
                 "Repair the cause and run again.",
             )
+        versions = [line for conflict in self.conflicts for line in conflict.lines()]
         return RollbackIncompleteError(
             f"Change {change} failed and could not be taken back completely. {sentence(self.reason)}",
-            "\n".join(item.what for item in self.left),
+            "\n".join([*(item.what for item in self.left), *versions]),
             "Finish by hand:\n" + "\n".join(dict.fromkeys(f"  {item.command}" for item in self.left)),
         )
 
@@ -514,7 +525,7 @@ class RollBack:
                 problems = self._reload() or action()
         except BaseException as error:  # noqa: BLE001 - noted, told at the end
             problems = [Problem(reason_of(error))]
-        for problem in problems:
+        for problem in () if self.accept else problems:
             text = problem.text + (f" ({problem.detail})" if problem.detail else "")
             self.left.append(
                 Leftover(text, "; ".join(self.work.record.plan.reload) or "reload the mail system")

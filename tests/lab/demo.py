@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -180,7 +181,11 @@ class Headless:
         """Run the product, show what it prints, and check its exit code."""
         print(f"\n$ conbool-tui {' '.join(args)}", flush=True)
         started = time.monotonic()
-        done = self.machine.conbool(*args)
+        try:
+            done = self.machine.conbool(*args)
+        except subprocess.TimeoutExpired as slow:
+            self.note(f"no end after {slow.timeout:.0f} s; killed", False)
+            return
         print(done.stdout + done.stderr, end="", flush=True)
         self.note(
             f"exit code {done.returncode} (expected {status}), {time.monotonic() - started:.1f} s",

@@ -1,4 +1,4 @@
-"""The transaction on a real Postfix: apply, undo, failures at every step, kill -9, and what must be refused."""
+"""The transaction on a real Postfix: apply, undo, failures at every step, kill -9, what must be refused."""
 
 from __future__ import annotations
 
@@ -334,6 +334,35 @@ def test_undo_keeps_later_edits_and_stops_at_a_conflict(clean: Rig) -> None:
     assert undone["error"] is None, undone
     assert machine.read(MAIN) == b"# a note of the admin\n" + old_main
     machine.shell(f"cp -a /root/main.cf {MAIN}; postfix reload")
+
+
+def test_only_the_named_instance_is_touched(lab: Lab) -> None:
+    """postfix(1) with ``-c`` works on one instance of postmulti(1) only."""
+    machine = lab.postfix("bookworm")
+    machine.shell(
+        "postmulti -e init; postmulti -I postfix-out -e create; "
+        "postconf -c /etc/postfix-out -e inet_interfaces=127.0.0.2 master_service_disable= multi_instance_enable=yes; "
+        "touch -d '1 hour ago' /etc/postfix-out/main.cf /etc/postfix/main.cf; postfix -c /etc/postfix-out start"
+    )
+    machine.wait_port()
+    first = machine.shell("cat /var/spool/postfix/pid/master.pid").strip()
+    script = (
+        "import sys, time; from conbool_tui.host import Host; from conbool_tui.systems.postfix import PostfixSystem; "
+        "from conbool_tui.plan import Plan; plan = Plan('postfix', 'postfix-out', '/etc/postfix-out', (), ()); "
+        "one = PostfixSystem(Host('/'), '/etc/postfix-out', 'postfix-out'); "
+        "print(one.running(), one.ready(plan), one.reload(), one.health(plan), one._queue_managers())"
+    )
+    env = {"PYTHONPATH": f"{APP}/app:{APP}/vendor", "PYTHONPYCACHEPREFIX": f"{APP}/bytecode"}
+    managers = f"ps -o pid= --ppid {first} -C qmgr | sort"
+    before = machine.shell(managers)
+    done = machine.run(["python3", "-c", script], env=env, check=True)
+    assert done.stdout.startswith("True [] [] [] frozenset({"), done.stdout
+    assert machine.shell(managers) == before
+    machine.shell("postfix -c /etc/postfix-out stop")
+    done = machine.run(["python3", "-c", script], env=env, check=True)
+    assert done.stdout.startswith("False [Problem(text='Postfix is not running'"), done.stdout
+    assert "postfix -c /etc/postfix-out start" in done.stdout
+    assert machine.postfix_running()
 
 
 # --- disks and mounts: each on a machine of its own ---
