@@ -28,7 +28,6 @@ from conbool_tui.facts import Listener
 from conbool_tui.findings import Finding, Status
 
 REACHABLE = "SMTP reachable"
-_PORT = 25
 # Domains for examples (RFC 2606), of which those that are hosted here are not asked for.
 _OUTSIDE = ("example.net", "example.org", "example.com", "example.edu", "example.invalid")
 # The enhanced status code (RFC 3463): 5.7.1 and 4.7.1 are refusals by policy.
@@ -49,6 +48,7 @@ class Server:
         relay_host: the name for the Setup Assistant, None when not chosen yet.
         trusted_networks: networks whose clients may relay (mynetworks), as far as they are known.
         client_name: the probe's name for EHLO.
+        port: where mail arrives.
     """
 
     listeners: tuple[Listener, ...]
@@ -56,11 +56,12 @@ class Server:
     relay_host: Optional[str]
     trusted_networks: tuple[str, ...]
     client_name: str
+    port: int = 25
 
 
 def check_reachability(server: Server, timeout: float = DEFAULT_TIMEOUT) -> list[Finding]:
     """The findings ``smtp.*``; the last one says whether SMTP is reachable."""
-    addresses = listening_addresses(server.listeners)
+    addresses = listening_addresses(server.listeners, server.port)
     if not addresses:
         return [
             Finding(
@@ -76,7 +77,7 @@ def check_reachability(server: Server, timeout: float = DEFAULT_TIMEOUT) -> list
     return findings
 
 
-def listening_addresses(listeners: Sequence[Listener], port: int = _PORT) -> list[str]:
+def listening_addresses(listeners: Sequence[Listener], port: int) -> list[str]:
     """Addresses of this server that answer on ``port``, those that others can reach first."""
     found: list[str] = []
     for listener in listeners:
@@ -116,12 +117,12 @@ class _Probe:
 
     def run(self) -> list[Finding]:
         try:
-            dialog = Dialog(self.address, _PORT, self.timeout, self.transcript)
+            dialog = Dialog(self.address, self.server.port, self.timeout, self.transcript)
         except DialogError as error:
             self.add(
                 "smtp.reachable",
                 Status.FAIL,
-                f"No connection to {self.address}, port 25: {error.text}.",
+                f"No connection to {self.address}, port {self.server.port}: {error.text}.",
                 "Something listens there and cannot be reached: look at the firewall on this server.",
             )
             return self.findings
@@ -131,7 +132,7 @@ class _Probe:
             self.add(
                 "smtp.reachable",
                 Status.FAIL,
-                f"{self.address}, port 25 broke the conversation off: {error.text}.",
+                f"{self.address}, port {self.server.port} broke the conversation off: {error.text}.",
                 "Look at the mail system's log; a service that dies while starting answers like this.",
             )
         finally:
@@ -320,7 +321,7 @@ def _by_name(server: Server, timeout: float) -> Finding:
     name = server.relay_host or ""
     transcript: list[str] = []
     try:
-        found = socket.getaddrinfo(name, _PORT, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, server.port, type=socket.SOCK_STREAM)
     except OSError as error:
         return Finding(
             "smtp.relay-host",
@@ -331,7 +332,7 @@ def _by_name(server: Server, timeout: float) -> Finding:
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         try:
-            dialog = Dialog(address, _PORT, timeout, transcript)
+            dialog = Dialog(address, server.port, timeout, transcript)
         except DialogError:
             continue
         try:

@@ -56,9 +56,9 @@ def is_marker(line: bytes) -> bool:
 
 
 def block_ids(lines: Sequence[bytes]) -> tuple[str, ...]:
-    """The ids of all BEGIN markers, in file order, damaged blocks included."""
+    """The ids in all markers, each once, in file order; blocks with damaged markers included."""
     found = [_MARKER.fullmatch(line) for line in lines]
-    return tuple(m["id"].decode() for m in found if m and m["kind"] == b"BEGIN" and m["id"])
+    return tuple(dict.fromkeys(match["id"].decode() for match in found if match and match["id"]))
 
 
 def find_block(lines: Sequence[bytes], block_id: Optional[str]) -> Optional[Block]:

@@ -174,7 +174,7 @@ class MasterCf:
                 result.append(f"{where}: fewer than eight fields")
             else:
                 result.extend(f"{where}: {fault}" for fault in service.faults)
-        for block_id in dict.fromkeys(block_ids(self._lines)):
+        for block_id in block_ids(self._lines):
             try:
                 find_block(self._lines, block_id)
             except ConfigTextError as error:
@@ -190,10 +190,17 @@ class MasterCf:
         white space is written ``-o { name = value }``.
 
         Raises:
-            ConfigTextError: no such service, or the option cannot be written without changing anything else.
+            ConfigTextError: no such service, a name or value that would break the file, or an option that cannot
+                be written without changing anything else.
         """
         raw_name = check_parameter_name(option)
         raw_value = check_value(value, f"value of {option}")
+        if _unclosed(raw_value):
+            raise ConfigTextError(
+                f"The value of {option} has a '{{' without its '}}'.",
+                "Postfix would read the rest of the service as part of the value.",
+                "Pair up the braces.",
+            )
         found = self._require(name, type)
         old = next((o for o in reversed(found.overrides) if o.name == raw_name), None)
         if old is not None and old.value == raw_value:
@@ -254,8 +261,8 @@ class MasterCf:
         return decode(b"".join(unend_line(line) + LF for line in self._lines[block.begin + 1 : block.end]))
 
     def block_ids(self) -> tuple[str, ...]:
-        """The ids of all marked blocks, in file order."""
-        return tuple(dict.fromkeys(block_ids(self._lines)))
+        """The ids of all marked blocks, in file order; blocks with damaged markers included."""
+        return block_ids(self._lines)
 
     def add_block(self, block_id: str, text: str) -> None:
         """Add a marked block of whole services at the end of the file.
@@ -391,6 +398,17 @@ def _tokens(text: bytes) -> list[_Token]:
         else:
             tokens.append(_Token(start, at, raw, start))
     return tokens
+
+
+def _unclosed(value: bytes) -> bool:
+    """Whether a brace is still open at the end; a closing one too many is plain text."""
+    level = 0
+    for byte in value:
+        if byte == ord("{"):
+            level += 1
+        elif byte == ord("}") and level > 0:
+            level -= 1
+    return level > 0
 
 
 def _closing_brace(raw: bytes) -> int:
@@ -546,24 +564,25 @@ def _cut_words(text: bytes, left: int, right: int) -> bytes:
     head, tail = text[:left], text[right:]
     if not head.strip(WHITESPACE):
         # The first words of a continuation line: its indentation must stay.
-        return head + tail.lstrip(WHITESPACE)
+        return text[: len(text) - len(text.lstrip(WHITESPACE))] + tail.lstrip(WHITESPACE)
     return head.rstrip(WHITESPACE) + tail
 
 
 def _differs_only_in(
     before: Sequence[bytes], after: Sequence[bytes], changed: _Service, wanted: list[tuple[bytes, bytes]]
 ) -> bool:
-    """Whether exactly one service differs, in nothing but its overrides, and these are as wanted."""
-    old, new = _services(before), _services(after)
-    if len(old) != len(new):
+    """Whether one service differs, in nothing but its overrides, and these are as wanted."""
+    old, new = logical_lines(before), logical_lines(after)
+    at = old.index(changed.logical)
+    others = [line.joined for n, line in enumerate(old) if n != at]
+    if len(old) != len(new) or others != [line.joined for n, line in enumerate(new) if n != at]:
         return False
-    for was, now in zip(old, new):
-        if was.logical.pieces[0] != changed.logical.pieces[0]:
-            if was.logical.joined != now.logical.joined:
-                return False
-        elif [(o.name, o.value) for o in now.overrides] != wanted or _others(was) != _others(now):
-            return False
-    return True
+    service = _read_service(new[at])
+    return (
+        service is not None
+        and [(o.name, o.value) for o in service.overrides] == wanted
+        and _others(service) == _others(changed)
+    )
 
 
 def _others(service: _Service) -> list[bytes]:

@@ -33,7 +33,7 @@ def recover(
 
     Args:
         system_for: gives the mail system a change belongs to.
-        accept: take files that were edited meanwhile and the mail system as they are now, and close the change.
+        accept: take files edited meanwhile, and the mail system, as they are now, and close the change.
 
     Raises:
         NeedsRootError, LockedError: it cannot begin.

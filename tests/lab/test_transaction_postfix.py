@@ -336,30 +336,38 @@ def test_undo_keeps_later_edits_and_stops_at_a_conflict(clean: Rig) -> None:
     machine.shell(f"cp -a /root/main.cf {MAIN}; postfix reload")
 
 
+INSTANCE = r"""
+from conbool_tui.host import Host
+from conbool_tui.plan import Plan
+from conbool_tui.systems.postfix import PostfixSystem
+
+plan = Plan("postfix", "postfix-out", "/etc/postfix-out", (), ())
+one = PostfixSystem(Host("/"), "/etc/postfix-out", "postfix-out")
+print(one.running(), one.ready(plan), one.reload(), one.health(plan))
+"""
+
+
 def test_only_the_named_instance_is_touched(lab: Lab) -> None:
     """postfix(1) with ``-c`` works on one instance of postmulti(1) only."""
     machine = lab.postfix("bookworm")
+    settings = "inet_interfaces=127.0.0.1 master_service_disable= multi_instance_enable=yes"
     machine.shell(
         "postmulti -e init; postmulti -I postfix-out -e create; "
-        "postconf -c /etc/postfix-out -e inet_interfaces=127.0.0.2 master_service_disable= multi_instance_enable=yes; "
-        "touch -d '1 hour ago' /etc/postfix-out/main.cf /etc/postfix/main.cf; postfix -c /etc/postfix-out start"
-    )
-    machine.wait_port()
-    first = machine.shell("cat /var/spool/postfix/pid/master.pid").strip()
-    script = (
-        "import sys, time; from conbool_tui.host import Host; from conbool_tui.systems.postfix import PostfixSystem; "
-        "from conbool_tui.plan import Plan; plan = Plan('postfix', 'postfix-out', '/etc/postfix-out', (), ()); "
-        "one = PostfixSystem(Host('/'), '/etc/postfix-out', 'postfix-out'); "
-        "print(one.running(), one.ready(plan), one.reload(), one.health(plan), one._queue_managers())"
+        f"postconf -c /etc/postfix-out -e {settings}; "
+        "sed -i 's/^smtp  *inet/2525 inet/' /etc/postfix-out/master.cf; "
+        "touch -d '1 hour ago' /etc/postfix-out/main.cf /etc/postfix/main.cf; "
+        "postfix -c /etc/postfix-out start"
     )
     env = {"PYTHONPATH": f"{APP}/app:{APP}/vendor", "PYTHONPYCACHEPREFIX": f"{APP}/bytecode"}
-    managers = f"ps -o pid= --ppid {first} -C qmgr | sort"
-    before = machine.shell(managers)
-    done = machine.run(["python3", "-c", script], env=env, check=True)
-    assert done.stdout.startswith("True [] [] [] frozenset({"), done.stdout
-    assert machine.shell(managers) == before
+    first = "pgrep -x qmgr -P $(cat /var/spool/postfix/pid/master.pid)"
+    second = "pgrep -x qmgr -P $(cat /var/spool/postfix-out/pid/master.pid)"
+    before = (machine.shell(first), machine.shell(second))
+    done = machine.run(["python3", "-c", INSTANCE], env=env, check=True)
+    assert done.stdout == "True [] [] []\n"
+    assert machine.shell(first) == before[0]
+    assert machine.shell(second) != before[1]
     machine.shell("postfix -c /etc/postfix-out stop")
-    done = machine.run(["python3", "-c", script], env=env, check=True)
+    done = machine.run(["python3", "-c", INSTANCE], env=env, check=True)
     assert done.stdout.startswith("False [Problem(text='Postfix is not running'"), done.stdout
     assert "postfix -c /etc/postfix-out start" in done.stdout
     assert machine.postfix_running()

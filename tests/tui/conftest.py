@@ -53,7 +53,9 @@ class Driver:
             await self.pilot.pause()
             jobs = [job for screen in self.app.screen_stack for job in getattr(screen, "_jobs", {}).values()]
             delays = [getattr(screen, "_delay", None) for screen in self.app.screen_stack]
-            waiting = any(delay is not None and delay._task is not None and not delay._task.done() for delay in delays)
+            waiting = any(
+                delay is not None and delay._task is not None and not delay._task.done() for delay in delays
+            )
             if not jobs and not waiting:
                 await self.pilot.pause()
                 return
@@ -101,10 +103,8 @@ class Driver:
 
     def text(self) -> str:
         """Everything on the screen."""
-        rows = []
-        for strip in self.app.screen._compositor.render_strips():
-            rows.append("".join(segment.text for segment in strip).rstrip())
-        return "\n".join(rows)
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
 
     def pane(self, selector: str) -> str:
         """All lines of a pane, those beyond its edges too."""

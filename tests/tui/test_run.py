@@ -24,7 +24,13 @@ async def test_every_field_by_keyboard(wizard: Start) -> None:
     async with wizard() as driver:
         await driver.press("enter")
         await driver.type("relay.conbool.example")
-        for text in ("2525", "Mail.Conbool.Example", "/etc/ssl/ca.pem", "/etc/ssl/mx1.pem", "/etc/ssl/mx1.key"):
+        for text in (
+            "2525",
+            "Mail.Conbool.Example",
+            "/etc/ssl/ca.pem",
+            "/etc/ssl/mx1.pem",
+            "/etc/ssl/mx1.key",
+        ):
             await driver.press("enter")
             await driver.type(text)
         await driver.press("enter")
@@ -106,12 +112,19 @@ async def test_a_second_review_is_empty_and_leads_to_the_test(wizard: Start) -> 
 
 async def test_rolled_back_is_said_with_its_reason_and_can_be_tried_again(wizard: Start) -> None:
     session = FakeSession(
-        apply_error=RolledBackError("postfix check refused the new files.", "Mail would stop.", "See the log.")
+        apply_error=RolledBackError(
+            "postfix check refused the new files.", "Mail would stop.", "See the log."
+        )
     )
     async with wizard(session) as driver:
         await driver.to("Apply")
         await driver.push("Apply now")
-        for part in ("ROLLED BACK", "postfix check refused the new files.", "Mail would stop.", "See the log."):
+        for part in (
+            "ROLLED BACK",
+            "postfix check refused the new files.",
+            "Mail would stop.",
+            "See the log.",
+        ):
             assert part in driver.text()
         assert driver.button("next").reason
         assert driver.app.state.exit_code == 4
@@ -122,7 +135,9 @@ async def test_rolled_back_is_said_with_its_reason_and_can_be_tried_again(wizard
 
 
 async def test_incomplete_rollback_is_not_called_rolled_back(wizard: Start) -> None:
-    error = RollbackIncompleteError("main.cf could not be put back.", "", "Copy it from /var/lib/conbool-tui.")
+    error = RollbackIncompleteError(
+        "main.cf could not be put back.", "", "Copy it from /var/lib/conbool-tui."
+    )
     async with wizard(FakeSession(apply_error=error)) as driver:
         await driver.to("Apply")
         await driver.push("Apply now")

@@ -1,15 +1,24 @@
-"""The configuration as it must be: tables, parameters, service blocks and options, computed from facts and answers alone."""
+"""The configuration as it must be: tables, parameters, service blocks and options, computed from facts
+and answers alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Sequence
+from typing import Optional
 
 from conbool_tui.answers import Answers
 from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.plan import Notice, Step
 from conbool_tui.planners.postfix import header_tables, names, services
-from conbool_tui.planners.postfix.lists import REFUSING, insert_before, join_list, split_list, split_restrictions
+from conbool_tui.planners.postfix.lists import (
+    REFUSING,
+    insert_before,
+    join_list,
+    split_list,
+    split_restrictions,
+)
 from conbool_tui.planners.postfix.ports import lane_ports
 from conbool_tui.planners.postfix.previous import Record, Recorded, base_list, base_scalar
 from conbool_tui.planners.postfix.sources import Source, find_sources, option_base
@@ -70,20 +79,27 @@ class Designer:
         self.wanted = Desired()
         self.domains = tuple(dict.fromkeys(domain.lower() for domain in answers.domains))
         self.sources = find_sources(facts, record)
-        ipv6_only = "ipv6" in split_list(facts.expanded.get("inet_protocols", "")) and "ipv4" not in split_list(
+        ipv6_only = "ipv6" in split_list(
             facts.expanded.get("inet_protocols", "")
+        ) and "ipv4" not in split_list(facts.expanded.get("inet_protocols", ""))
+        self.loopback = (
+            services.Loopback("[::1]", "[::1]/128")
+            if ipv6_only
+            else services.Loopback("127.0.0.1", "127.0.0.0/8")
         )
-        self.loopback = services.Loopback("[::1]", "[::1]/128") if ipv6_only else services.Loopback("127.0.0.1", "127.0.0.0/8")
         self.patterns = "pcre" if "pcre" in facts.table_types else "regexp"
         self.columns = services.Columns(
-            smtp=self._chroot("smtp", "unix"), smtpd=self._smtpd_chroot(), cleanup=self._chroot("cleanup", "unix")
+            smtp=self._chroot("smtp", "unix"),
+            smtpd=self._smtpd_chroot(),
+            cleanup=self._chroot("cleanup", "unix"),
         )
         ports = lane_ports(facts, ("gate", "split", "released", "untrusted"))
         self.gate_port, self.split_port = ports["gate"], ports["split"]
         self.released_port, self.untrusted_port = ports["released"], ports["untrusted"]
         self.wanted.ports = (self.gate_port, self.split_port, self.released_port, self.untrusted_port)
 
-    # --- the host as it is without us ----------------------------------------------------------------------------------------------
+    # --- the host as it is without us
+    # ----------------------------------------------------------------------------------------------
 
     def _chroot(self, name: str, type: str) -> str:
         service = self.facts.service(name, type)
@@ -122,24 +138,31 @@ class Designer:
         """How one of our tables is named in a parameter."""
         return f"{self.patterns if patterns else kind}:{names.TABLE_PREFIX}{name}"
 
-    # --- collecting --------------------------------------------------------------------------------------------------------------
+    # --- collecting
+    # --------------------------------------------------------------------------------------------------------------
 
     def _set(self, name: str, value: Optional[str], step: Step, title: str, reason: str) -> None:
         self.wanted.settings[name] = Setting(value, step, title, reason)
 
     def _table(self, name: str, lines: Sequence[str], step: Step, title: str, reason: str) -> None:
-        self.wanted.tables[name] = Table(_HEADING + "".join(line + "\n" for line in lines), step, title, reason)
+        self.wanted.tables[name] = Table(
+            _HEADING + "".join(line + "\n" for line in lines), step, title, reason
+        )
 
     def _notice(self, level: str, text: str, step: Optional[Step] = None) -> None:
         self.wanted.notices.append(Notice(level, text, step))
 
-    # --- step A ------------------------------------------------------------------------------------------------------------------
+    # --- step A
+    # ------------------------------------------------------------------------------------------------------------------
 
     def smart_host(self) -> None:
-        """Step A: the transport that leads to the smart host, and an old hand-made relayhost to it taken out."""
+        """Step A: the transport that leads to the smart host, and an old hand-made relayhost to it taken
+        out.
+        """
         smart_host = self.answers.smart_host
         parameters = self.facts.parameters
-        # A CA directory alone is read inside the chroot jail, where it may be stale; a file is read before chroot(2).
+        # A CA directory alone is read inside the chroot jail, where it may be stale; a file is read
+        # before chroot(2).
         has_ca_file = bool(parameters.get("smtp_tls_CAfile", "").strip())
         has_ca = has_ca_file or bool(parameters.get("smtp_tls_CApath", "").strip())
         ca_file = smart_host.ca_file or (None if has_ca_file else self.facts.system_ca_file)
@@ -156,10 +179,20 @@ class Designer:
             services.smart_host_service(self.columns, smart_host, ca_file, checks),
             Step.A,
             f"Delivery service for {smart_host.host}",
-            f"Mail goes to {smart_host.next_hop} without MX lookup, only over TLS with a certificate for {smart_host.expected_name}; else it waits in the queue.",
+            (
+                f"Mail goes to {smart_host.next_hop} without MX lookup, only over TLS with a "
+                f"certificate for {smart_host.expected_name}; else it waits in the queue."
+            ),
         )
         if not ca_file and not has_ca:
-            self._notice("warn", "No CA bundle was found on this system: the smart host's certificate cannot be verified and mail would stay queued. Give smart_host.ca_file.", Step.A)
+            self._notice(
+                "warn",
+                (
+                    "No CA bundle was found on this system: the smart host's certificate "
+                    "cannot be verified and mail would stay queued. Give smart_host.ca_file."
+                ),
+                Step.A,
+            )
         relayhost = self.own_scalar("relayhost")
         if relayhost and smart_host.host.lower() in relayhost.lower():
             self._set(
@@ -167,26 +200,40 @@ class Designer:
                 "",
                 Step.A,
                 "The old relayhost to the smart host is taken out",
-                f"relayhost = {relayhost} would send bounces, forwarded mail and other exempted mail there too; the new service replaces it.",
+                (
+                    f"relayhost = {relayhost} would send bounces, forwarded mail and other "
+                    "exempted mail there too; the new service replaces it."
+                ),
             )
             self._remember("relayhost", relayhost)
         elif relayhost:
             mode = self.answers.scope.mode
-            text = f"relayhost = {relayhost} stays and keeps carrying what does not go to Conbool; its SASL settings are not used towards {smart_host.host}."
+            text = (
+                f"relayhost = {relayhost} stays and keeps carrying what does not go to Conbool; "
+                f"its SASL settings are not used towards {smart_host.host}."
+            )
             if mode == "everything":
-                text = f"relayhost = {relayhost} is kept for bounces; all other outbound mail now goes to {smart_host.host}."
+                text = (
+                    f"relayhost = {relayhost} is kept for bounces; all other outbound mail now "
+                    f"goes to {smart_host.host}."
+                )
             self._notice("note", text, Step.A)
 
-    # --- scope -------------------------------------------------------------------------------------------------------------------
+    # --- scope
+    # -------------------------------------------------------------------------------------------------------------------
 
     def scope(self) -> None:
-        """Scope: who uses the smart host. Sender-dependent default transports (postconf(5)) leave hosted domains and transport_maps alone."""
+        """Scope: who uses the smart host. Sender-dependent default transports (postconf(5)) leave hosted
+        domains and transport_maps alone.
+        """
         name = "sender_dependent_default_transport_maps"
         route = f"{names.SMART_HOST_TRANSPORT}:{self.answers.smart_host.next_hop}"
         mode = self.answers.scope.mode
         own = self.own_list(name)
         own_items = split_list(own or "")
-        default_transport = self.own_scalar("default_transport") or self.default_of("default_transport") or "smtp"
+        default_transport = (
+            self.own_scalar("default_transport") or self.default_of("default_transport") or "smtp"
+        )
         if mode == "everything":
             lines = [f"<>\t{default_transport if ':' in default_transport else default_transport + ':'}"]
             kept = [*own_items, self.table(names.SENDERS)]
@@ -199,27 +246,56 @@ class Designer:
                     "Senders with a relayhost of their own keep it",
                     "They are listed in sender_dependent_relayhost_maps.",
                 )
-                kept += [f"pipemap:{{{table},{self.table(names.OWN_ROUTE, kind='regexp')}}}" for table in old_routes]
-                self._notice("note", f"Senders in {', '.join(old_routes)} keep their own relayhost.", Step.SCOPE)
-            self._set("default_transport", route, Step.SCOPE, "All outbound mail uses the smart host", "Scope is everything; hosted domains and transport_maps keep their way.")
+                kept += [
+                    f"pipemap:{{{table},{self.table(names.OWN_ROUTE, kind='regexp')}}}"
+                    for table in old_routes
+                ]
+                self._notice(
+                    "note", f"Senders in {', '.join(old_routes)} keep their own relayhost.", Step.SCOPE
+                )
+            self._set(
+                "default_transport",
+                route,
+                Step.SCOPE,
+                "All outbound mail uses the smart host",
+                "Scope is everything; hosted domains and transport_maps keep their way.",
+            )
             self._remember("default_transport", self.own_scalar("default_transport"))
-            title, reason = "Bounces do not use the smart host", "Mail with the null sender is excluded by the guide (step C)."
+            title, reason = (
+                "Bounces do not use the smart host",
+                "Mail with the null sender is excluded by the guide (step C).",
+            )
             value = join_list(kept)
         else:
-            senders = self.answers.scope.senders if mode == "senders" else tuple("@" + domain for domain in self.domains)
+            senders = (
+                self.answers.scope.senders
+                if mode == "senders"
+                else tuple("@" + domain for domain in self.domains)
+            )
             lines = [f"{sender.lower()}\t{route}" for sender in dict.fromkeys(senders)]
             title = "Senders that use the smart host"
             reason = "All other senders, and bounces, keep their present route."
             value = join_list([self.table(names.SENDERS), *own_items])
             if own_items:
-                self._notice("note", f"Entries for whole addresses in {', '.join(own_items)} win over a domain in the new table.", Step.SCOPE)
+                self._notice(
+                    "note",
+                    (
+                        f"Entries for whole addresses in {', '.join(own_items)} win over a "
+                        "domain in the new table."
+                    ),
+                    Step.SCOPE,
+                )
         self._table(names.SENDERS, lines, Step.SCOPE, title, reason)
         self._set(name, value, Step.SCOPE, title, reason)
         self._remember(name, own)
         if self.facts.transport_catch_all:
             self._notice(
                 "warn",
-                f"transport_maps sends everything to {self.facts.transport_catch_all} ('*' entry), which wins over the smart host. Remove that entry if mail shall use Conbool.",
+                (
+                    f"transport_maps sends everything to {self.facts.transport_catch_all} ('*' "
+                    "entry), which wins over the smart host. Remove that entry if mail shall "
+                    "use Conbool."
+                ),
                 Step.SCOPE,
             )
         hosted = frozenset(self.facts.domains.all())
@@ -227,9 +303,12 @@ class Designer:
             foreign = [domain for domain in self.domains if domain not in hosted]
             if foreign:
                 shown = ", ".join(foreign[:5]) + (" …" if len(foreign) > 5 else "")
-                self._notice("warn", f"Not hosted on this server as far as it can be told: {shown}.", Step.SCOPE)
+                self._notice(
+                    "warn", f"Not hosted on this server as far as it can be told: {shown}.", Step.SCOPE
+                )
 
-    # --- step C: the lane ----------------------------------------------------------------------------------------------------------
+    # --- step C: the lane
+    # ----------------------------------------------------------------------------------------------------------
 
     def lane(self) -> None:
         """Step C: the split lane, its entrances and the removal of markers that are not to be believed."""
@@ -252,24 +331,42 @@ class Designer:
         self.wanted.blocks["lane"] = Block(
             services.direct_service(self.columns, security, clear_fallback)
             + services.reinject_service(self.columns, loopback)
-            + services.lane_service(self.columns, loopback, self.gate_port, "gate", names.GATE_CLEANUP, to_split)
-            + services.cleanup_service(self.columns, names.GATE_CLEANUP, "gate", self.table(names.GATE_CHECKS, patterns=True))
-            + services.lane_service(self.columns, loopback, self.split_port, "split", names.SPLIT_CLEANUP, recipients)
-            + services.cleanup_service(self.columns, names.SPLIT_CLEANUP, "split", self.table(names.SPLIT_CHECKS, patterns=True)),
+            + services.lane_service(
+                self.columns, loopback, self.gate_port, "gate", names.GATE_CLEANUP, to_split
+            )
+            + services.cleanup_service(
+                self.columns, names.GATE_CLEANUP, "gate", self.table(names.GATE_CHECKS, patterns=True)
+            )
+            + services.lane_service(
+                self.columns, loopback, self.split_port, "split", names.SPLIT_CLEANUP, recipients
+            )
+            + services.cleanup_service(
+                self.columns, names.SPLIT_CLEANUP, "split", self.table(names.SPLIT_CHECKS, patterns=True)
+            ),
             Step.C,
             "The lane for mail that must not go to the smart host",
             "It takes one recipient at a time: hosted ones to their mailbox, others to their own MX.",
         )
         self._table(
             names.UNTRUSTED_CHECKS,
-            [*(f"/^{name}:/ DUNNO" for name in spam), *header_tables.drop_conbool_headers([released, *self.loop_headers()])],
+            [
+                *(f"/^{name}:/ DUNNO" for name in spam),
+                *header_tables.drop_conbool_headers([released, *self.loop_headers()]),
+            ],
             Step.C,
             "Markers that are not believed are removed",
             "A stranger's marker must not lead past the smart host or a spam filter.",
         )
         self.wanted.blocks["untrusted"] = Block(
-            services.lane_service(self.columns, loopback, self.untrusted_port, "untrusted", names.UNTRUSTED_CLEANUP, "permit")
-            + services.cleanup_service(self.columns, names.UNTRUSTED_CLEANUP, "untrusted", self.table(names.UNTRUSTED_CHECKS, patterns=True)),
+            services.lane_service(
+                self.columns, loopback, self.untrusted_port, "untrusted", names.UNTRUSTED_CLEANUP, "permit"
+            )
+            + services.cleanup_service(
+                self.columns,
+                names.UNTRUSTED_CLEANUP,
+                "untrusted",
+                self.table(names.UNTRUSTED_CHECKS, patterns=True),
+            ),
             Step.C,
             "The lane that removes false markers",
             "After it the message takes the normal route.",
@@ -295,10 +392,28 @@ class Designer:
             "Released mail has a lane of its own",
             "There its spam flag is taken off.",
         )
-        self._table(names.RELEASED_CHECKS, ["/^X-Spam-Flag:/ IGNORE"], Step.D, "Released mail is not spam", "Somebody released it by hand; the spam flag is taken off.")
+        self._table(
+            names.RELEASED_CHECKS,
+            ["/^X-Spam-Flag:/ IGNORE"],
+            Step.D,
+            "Released mail is not spam",
+            "Somebody released it by hand; the spam flag is taken off.",
+        )
         self.wanted.blocks["released"] = Block(
-            services.lane_service(self.columns, self.loopback, self.released_port, "released", names.RELEASED_CLEANUP, recipients)
-            + services.cleanup_service(self.columns, names.RELEASED_CLEANUP, "released", self.table(names.RELEASED_CHECKS, patterns=True)),
+            services.lane_service(
+                self.columns,
+                self.loopback,
+                self.released_port,
+                "released",
+                names.RELEASED_CLEANUP,
+                recipients,
+            )
+            + services.cleanup_service(
+                self.columns,
+                names.RELEASED_CLEANUP,
+                "released",
+                self.table(names.RELEASED_CHECKS, patterns=True),
+            ),
             Step.D,
             f"The lane for released mail ({self.answers.markers.released}: yes)",
             "Same way past the smart host, without a spam flag.",
@@ -309,13 +424,18 @@ class Designer:
         return tuple(dict.fromkeys(self.answers.loop_header(domain) for domain in self.domains))
 
     def _arrivals(self) -> None:
-        """Mail from Conbool's addresses enters the lane by address, and is relayed back out for hosted senders only."""
+        """Mail from Conbool's addresses enters the lane by address, and is relayed back out for hosted
+        senders only.
+        """
         networks = self.answers.conbool_networks
         data_checks: list[str] = []
         if networks:
             self._table(
                 names.ARRIVALS,
-                [f"{network}\t{services.filter_action(self.loopback, self.split_port)}" for network in networks],
+                [
+                    f"{network}\t{services.filter_action(self.loopback, self.split_port)}"
+                    for network in networks
+                ],
                 Step.C,
                 "Conbool's addresses",
                 "Mail they hand over never goes back to the smart host, whatever its headers.",
@@ -324,52 +444,132 @@ class Designer:
         else:
             self._notice(
                 "warn",
-                "conbool_networks is empty: mail from Conbool cannot be recognised, so its markers are not believed and what it hands back is not relayed.",
+                (
+                    "conbool_networks is empty: mail from Conbool cannot be recognised, so its "
+                    "markers are not believed and what it hands back is not relayed."
+                ),
                 Step.C,
             )
         origin = [f"check_client_access {self.table(names.ORIGIN, kind='cidr')}"]
         if self.answers.markers.trust == "local":
             origin.insert(0, "permit_mynetworks")
-        self._class(names.ORIGIN_CLASS, join_list(origin), "Who is not believed is noted", "The note leads a marked message to the station that removes the marker.")
+        self._class(
+            names.ORIGIN_CLASS,
+            join_list(origin),
+            "Who is not believed is noted",
+            "The note leads a marked message to the station that removes the marker.",
+        )
 
         def merge(own: Sequence[str]) -> Sequence[str]:
             stop = next((index for index, item in enumerate(own) if item == "permit"), len(own))
             return [*data_checks, *own[:stop], names.ORIGIN_CLASS, *own[stop:]]
 
-        self._restriction("smtpd_data_restrictions", merge, Step.C, "Who brought the message", "Conbool is recognised by address; markers from strangers are noted as not to be believed.")
+        self._restriction(
+            "smtpd_data_restrictions",
+            merge,
+            Step.C,
+            "Who brought the message",
+            "Conbool is recognised by address; markers from strangers are noted as not to be believed.",
+        )
         if networks and self.answers.inbound.return_mode == "hand_back":
             self._hand_back(networks)
 
     def _origin(self) -> None:
         lines = [f"{network}\tDUNNO" for network in self.answers.conbool_networks]
-        lines += [f"{everyone}\tPREPEND {names.ORIGIN_HEADER}: untrusted" for everyone in ("0.0.0.0/0", "::/0")]
-        self._table(names.ORIGIN, lines, Step.C, "Clients whose markers are not believed", "Everybody but Conbool and, with markers.trust = local, this server's own networks.")
+        lines += [
+            f"{everyone}\tPREPEND {names.ORIGIN_HEADER}: untrusted" for everyone in ("0.0.0.0/0", "::/0")
+        ]
+        self._table(
+            names.ORIGIN,
+            lines,
+            Step.C,
+            "Clients whose markers are not believed",
+            "Everybody but Conbool and, with markers.trust = local, this server's own networks.",
+        )
 
     def _hand_back(self, networks: Sequence[str]) -> None:
-        """Conbool may relay for hosted sender domains, exactly those: the sender's domain is cut out before the look-up, so that subdomains do not match."""
-        self._table(names.HAND_BACK_CLIENTS, [f"{network}\t{names.HAND_BACK_CLASS}" for network in networks], Step.C, "Who may hand mail back", "Conbool's addresses.")
+        """Conbool may relay for hosted sender domains, exactly those: the sender's domain is cut out
+        before the look-up, so that subdomains do not match.
+        """
+        self._table(
+            names.HAND_BACK_CLIENTS,
+            [f"{network}\t{names.HAND_BACK_CLASS}" for network in networks],
+            Step.C,
+            "Who may hand mail back",
+            "Conbool's addresses.",
+        )
         self._table(names.SENDER_DOMAIN, ["/^.+@([^@]+)$/\t$1"], Step.C, "The domain of a sender address", "")
-        self._table(names.HAND_BACK_DOMAINS, [f"{domain}\tOK" for domain in self.domains], Step.C, "Sender domains relayed for Conbool", "Mail with any other sender from Conbool is not relayed.")
+        self._table(
+            names.HAND_BACK_DOMAINS,
+            [f"{domain}\tOK" for domain in self.domains],
+            Step.C,
+            "Sender domains relayed for Conbool",
+            "Mail with any other sender from Conbool is not relayed.",
+        )
         exact = f"pipemap:{{{self.table(names.SENDER_DOMAIN, kind='regexp')},{self.table(names.HAND_BACK_DOMAINS)}}}"
-        self._class(names.HAND_BACK_CLASS, f"check_sender_access {exact}", "Hand-back for hosted senders", "return_mode is hand_back: outbound mail comes back from Conbool for delivery.")
+        self._class(
+            names.HAND_BACK_CLASS,
+            f"check_sender_access {exact}",
+            "Hand-back for hosted senders",
+            "return_mode is hand_back: outbound mail comes back from Conbool for delivery.",
+        )
         check = f"check_client_access {self.table(names.HAND_BACK_CLIENTS, kind='cidr')}"
-        title, reason = "Conbool may relay for hosted senders", "Only from Conbool's addresses and only for hosted sender domains; everybody else is refused as before."
+        title, reason = (
+            "Conbool may relay for hosted senders",
+            (
+                "Only from Conbool's addresses and only for hosted sender domains; everybody "
+                "else is refused as before."
+            ),
+        )
         for name in ("smtpd_relay_restrictions", "smtpd_recipient_restrictions"):
-            self._restriction(name, lambda own: insert_before(own, check, REFUSING), Step.C, title, reason, only_refusing=True)
+            self._restriction(
+                name,
+                lambda own: insert_before(own, check, REFUSING),
+                Step.C,
+                title,
+                reason,
+                only_refusing=True,
+            )
         trusted = f"check_client_access {self.table(names.TRUSTED_CLIENTS, kind='cidr')}"
-        if self._restriction("smtpd_sender_restrictions", lambda own: [trusted, *own], Step.C, title, reason, only_set=True):
-            self._table(names.TRUSTED_CLIENTS, [f"{network}\tOK" for network in networks], Step.C, "Conbool is no forger", "Rules against forged senders must not stop what Conbool hands back.")
+        if self._restriction(
+            "smtpd_sender_restrictions", lambda own: [trusted, *own], Step.C, title, reason, only_set=True
+        ):
+            self._table(
+                names.TRUSTED_CLIENTS,
+                [f"{network}\tOK" for network in networks],
+                Step.C,
+                "Conbool is no forger",
+                "Rules against forged senders must not stop what Conbool hands back.",
+            )
 
     def _class(self, name: str, value: str, title: str, reason: str) -> None:
         """Define a restriction class (RESTRICTION_CLASS_README) and make it known."""
         self._set(name, value, Step.C, title, reason)
         own = self.own_list("smtpd_restriction_classes")
         classes = [one for one in (names.ORIGIN_CLASS, names.HAND_BACK_CLASS) if one in self.wanted.settings]
-        self._set("smtpd_restriction_classes", join_list([*split_list(own or ""), *classes]), Step.C, "Restriction classes for Conbool", "Postfix must know their names.")
+        self._set(
+            "smtpd_restriction_classes",
+            join_list([*split_list(own or ""), *classes]),
+            Step.C,
+            "Restriction classes for Conbool",
+            "Postfix must know their names.",
+        )
         self._remember("smtpd_restriction_classes", own)
 
-    def _restriction(self, name: str, merge: object, step: Step, title: str, reason: str, *, only_refusing: bool = False, only_set: bool = False) -> bool:
-        """Merge into an smtpd restriction list where the port-25 service reads it: in main.cf, or in its own -o option. True when it was."""
+    def _restriction(
+        self,
+        name: str,
+        merge: object,
+        step: Step,
+        title: str,
+        reason: str,
+        *,
+        only_refusing: bool = False,
+        only_set: bool = False,
+    ) -> bool:
+        """Merge into an smtpd restriction list where the port-25 service reads it: in main.cf, or in its
+        own -o option. True when it was.
+        """
         assert callable(merge)
         in_main = merged = False
         for identity in self.facts.port_25_services:
@@ -384,7 +584,9 @@ class Designer:
             own = split_restrictions(own_text)
             if (only_refusing and not set(own) & set(REFUSING)) or (only_set and not own):
                 continue
-            self.wanted.options[(service_name, kind, name)] = Setting(join_list(merge(own)), step, f"{title} ({service.id})", reason)
+            self.wanted.options[(service_name, kind, name)] = Setting(
+                join_list(merge(own)), step, f"{title} ({service.id})", reason
+            )
             self._remember(f"{service.id}/{name}", own_text)
             merged = True
         if not in_main:
@@ -394,14 +596,17 @@ class Designer:
         if "${" in in_force and own_value is None:
             in_force = self.facts.expanded.get(name, "")
         visible = split_restrictions(in_force)
-        expanded = visible if own_value is None else split_restrictions(self.facts.expanded.get(name, in_force))
+        expanded = (
+            visible if own_value is None else split_restrictions(self.facts.expanded.get(name, in_force))
+        )
         if (only_refusing and not set(expanded) & set(REFUSING)) or (only_set and not visible):
             return merged
         self._set(name, join_list(merge(visible)), step, title, reason)
         self._remember(name, own_value, default=join_list(visible))
         return True
 
-    # --- steps C and D: header checks ------------------------------------------------------------------------------------------------
+    # --- steps C and D: header checks
+    # ------------------------------------------------------------------------------------------------
 
     def header_checks(self) -> None:
         """Steps C and D: markers, calendaring and the spam flag, at every entrance where they belong."""
@@ -414,32 +619,93 @@ class Designer:
             "Markers of mail that has been through Conbool",
             "Such mail never goes to the smart host again.",
         )
-        self._table(names.CALENDAR, header_tables.calendar_rule(action), Step.C, "Calendaring", "Invitations and replies (text/calendar with a method) do not use the smart host.")
-        self._table(names.DROP_MARKERS, header_tables.drop_conbool_headers([markers.released, *self.loop_headers()]), Step.C, "Markers from submission are removed", "Authenticated users must not be able to forge them.")
+        self._table(
+            names.CALENDAR,
+            header_tables.calendar_rule(action),
+            Step.C,
+            "Calendaring",
+            "Invitations and replies (text/calendar with a method) do not use the smart host.",
+        )
+        self._table(
+            names.DROP_MARKERS,
+            header_tables.drop_conbool_headers([markers.released, *self.loop_headers()]),
+            Step.C,
+            "Markers from submission are removed",
+            "Authenticated users must not be able to forge them.",
+        )
         spam: list[str] = []
         if self.answers.spam.action != "none" and markers.spam:
             spam = [self.table(names.SPAM, patterns=True)]
-            self._table(names.SPAM, header_tables.spam_rules(markers.spam), Step.C, "Mail that Conbool flagged", "It gets X-Spam-Flag: YES, which mailbox servers and mail programs file by.")
+            self._table(
+                names.SPAM,
+                header_tables.spam_rules(markers.spam),
+                Step.C,
+                "Mail that Conbool flagged",
+                "It gets X-Spam-Flag: YES, which mailbox servers and mail programs file by.",
+            )
             if self.answers.spam.action == "folder":
-                self._notice("note", "Filing into a folder is the mailbox server's work: it sees X-Spam-Flag: YES and the Conbool headers.", Step.C)
+                self._notice(
+                    "note",
+                    (
+                        "Filing into a folder is the mailbox server's work: it sees "
+                        "X-Spam-Flag: YES and the Conbool headers."
+                    ),
+                    Step.C,
+                )
 
         own = self.own_list("header_checks")
-        own_mime, own_nested = self._inherited("mime_header_checks", own), self._inherited("nested_header_checks", own)
+        own_mime, own_nested = (
+            self._inherited("mime_header_checks", own),
+            self._inherited("nested_header_checks", own),
+        )
         behind_filter = any(source.scanned for source in self.sources)
         main_markers = [] if behind_filter else [self.table(names.MARKERS, patterns=True)]
         main_calendar = [] if behind_filter else [self.table(names.CALENDAR, patterns=True)]
         checks = [*main_markers, *spam, *split_list(own or "")]
         mime = [*split_list(own_mime), *main_calendar]
         if checks != list(split_list(own or "")):
-            self._set("header_checks", join_list(checks), Step.C, "Header checks", "Ours come first; the existing ones stay.")
+            self._set(
+                "header_checks",
+                join_list(checks),
+                Step.C,
+                "Header checks",
+                "Ours come first; the existing ones stay.",
+            )
             self._remember("header_checks", own)
-            self._set("nested_header_checks", own_nested, Step.C, "Headers of attached messages stay unchecked by us", "A marker in an attached message is no marker; without this they would follow header_checks.")
+            self._set(
+                "nested_header_checks",
+                own_nested,
+                Step.C,
+                "Headers of attached messages stay unchecked by us",
+                "A marker in an attached message is no marker; without this they would follow header_checks.",
+            )
             self._remember("nested_header_checks", self._explicit_inherited("nested_header_checks", own))
-            self._set("mime_header_checks", join_list(mime), Step.C, "Checks of MIME headers", "Existing checks come first, so that an attachment rule cannot be passed by calling a file a calendar.")
+            self._set(
+                "mime_header_checks",
+                join_list(mime),
+                Step.C,
+                "Checks of MIME headers",
+                (
+                    "Existing checks come first, so that an attachment rule cannot be passed "
+                    "by calling a file a calendar."
+                ),
+            )
             self._remember("mime_header_checks", self._explicit_inherited("mime_header_checks", own))
-        self._cleanups(behind_filter, spam, split_list(own or ""), split_list(own_mime), split_list(own_nested))
-        if any("no_mime_input_processing" in source.overrides for source in self.sources) or self.facts.parameters.get("disable_mime_input_processing", "no") == "yes":
-            self._notice("warn", "MIME processing is switched off (disable_mime_input_processing): calendar parts inside a message are not seen.", Step.C)
+        self._cleanups(
+            behind_filter, spam, split_list(own or ""), split_list(own_mime), split_list(own_nested)
+        )
+        if (
+            any("no_mime_input_processing" in source.overrides for source in self.sources)
+            or self.facts.parameters.get("disable_mime_input_processing", "no") == "yes"
+        ):
+            self._notice(
+                "warn",
+                (
+                    "MIME processing is switched off (disable_mime_input_processing): calendar "
+                    "parts inside a message are not seen."
+                ),
+                Step.C,
+            )
 
     def _explicit_inherited(self, name: str, own_header_checks: Optional[str]) -> Optional[str]:
         """The admin's explicit value of a parameter whose default is $header_checks."""
@@ -447,7 +713,11 @@ class Designer:
         if current is None:
             return None
         without = base_list(current, None)
-        if recorded is not None and not recorded.explicit and split_list(without or "") == split_list(own_header_checks or ""):
+        if (
+            recorded is not None
+            and not recorded.explicit
+            and split_list(without or "") == split_list(own_header_checks or "")
+        ):
             return None
         if recorded is not None and split_list(without or "") == split_list(recorded.value):
             return recorded.value if recorded.explicit else None
@@ -457,7 +727,14 @@ class Designer:
         explicit = self._explicit_inherited(name, own_header_checks)
         return explicit if explicit is not None else (own_header_checks or "")
 
-    def _cleanups(self, behind_filter: bool, spam: Sequence[str], own: Sequence[str], own_mime: Sequence[str], own_nested: Sequence[str]) -> None:
+    def _cleanups(
+        self,
+        behind_filter: bool,
+        spam: Sequence[str],
+        own: Sequence[str],
+        own_mime: Sequence[str],
+        own_nested: Sequence[str],
+    ) -> None:
         """Give every entrance that must differ from main.cf its own cleanup service."""
         text = ""
         made: set[str] = set()
@@ -473,7 +750,11 @@ class Designer:
             mime += [self.table(names.CALENDAR, patterns=True)] if ours else []
             if not source.bare:
                 checks += [*([] if drop else spam), *own]
-            title = f"Markers are removed at {source.service.id}" if drop else f"Header checks behind the content filter ({source.service.id})"
+            title = (
+                f"Markers are removed at {source.service.id}"
+                if drop
+                else f"Header checks behind the content filter ({source.service.id})"
+            )
             reason = (
                 "Who authenticates must not be able to forge a marker."
                 if drop
@@ -482,7 +763,13 @@ class Designer:
             if source.cleanup is not None:
                 self._extend_cleanup(source, checks, mime, title, reason)
             else:
-                name = "conbool" + ("-submission" if drop else "") + ("-scanned" if source.scanned else "") + ("-bare" if source.bare else "") + "-cleanup"
+                name = (
+                    "conbool"
+                    + ("-submission" if drop else "")
+                    + ("-scanned" if source.scanned else "")
+                    + ("-bare" if source.bare else "")
+                    + "-cleanup"
+                )
                 self._option(source, "cleanup_service_name", name, title, reason)
                 if name not in made:
                     made.add(name)
@@ -492,9 +779,16 @@ class Designer:
                 overrides = join_list(source.overrides).replace(", ", ",")
                 self._option(source, "receive_override_options", overrides, title, reason)
         if text:
-            self.wanted.blocks["cleanup"] = Block(text, Step.C, "Cleanup services with their own header checks", "Entrances differ in whom they believe and in what was scanned already.")
+            self.wanted.blocks["cleanup"] = Block(
+                text,
+                Step.C,
+                "Cleanup services with their own header checks",
+                "Entrances differ in whom they believe and in what was scanned already.",
+            )
 
-    def _cleanup_text(self, name: str, checks: Sequence[str], mime: Sequence[str], nested: str, bare: bool) -> str:
+    def _cleanup_text(
+        self, name: str, checks: Sequence[str], mime: Sequence[str], nested: str, bare: bool
+    ) -> str:
         options = [
             ("syslog_name", names.SYSLOG_PREFIX + "checks"),
             ("header_checks", join_list(checks)),
@@ -505,7 +799,9 @@ class Designer:
             options.append(("body_checks", ""))
         return services.entry(f"{name} unix n - {self.columns.cleanup} - 0 cleanup", options)
 
-    def _extend_cleanup(self, source: Source, checks: Sequence[str], mime: Sequence[str], title: str, reason: str) -> None:
+    def _extend_cleanup(
+        self, source: Source, checks: Sequence[str], mime: Sequence[str], title: str, reason: str
+    ) -> None:
         """The entrance has the admin's own cleanup service: put our tables in front of its checks."""
         cleanup = self.facts.service(source.cleanup or "", "unix")
         if cleanup is None:
@@ -520,7 +816,9 @@ class Designer:
             value = [*ours, *own] if name == "header_checks" else [*own, *ours]
             self._cleanup_option(cleanup, name, join_list(value), own_option, title, reason)
 
-    def _cleanup_option(self, cleanup: Service, name: str, value: str, own: Optional[str], title: str, reason: str) -> None:
+    def _cleanup_option(
+        self, cleanup: Service, name: str, value: str, own: Optional[str], title: str, reason: str
+    ) -> None:
         self.wanted.options[(cleanup.name, cleanup.type, name)] = Setting(value, Step.C, title, reason)
         self._remember(f"{cleanup.id}/{name}", own)
 
@@ -531,7 +829,9 @@ class Designer:
 
     def _remember(self, key: str, own: Optional[str], default: str = "") -> None:
         """Write down the admin's own value; for one that was not set, the default then in force."""
-        self.wanted.record[key] = Recorded(own if own is not None else (default or self._default_note(key)), own is not None)
+        self.wanted.record[key] = Recorded(
+            own if own is not None else (default or self._default_note(key)), own is not None
+        )
 
     def _default_note(self, key: str) -> str:
         return "" if "/" in key else self.default_of(key)

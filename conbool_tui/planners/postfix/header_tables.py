@@ -1,11 +1,13 @@
-"""Texts of the header check tables (header_checks(5)). One syntax serves pcre: and regexp: alike; both ignore case unless a flag says otherwise.
+"""Texts of the header check tables (header_checks(5)). One syntax serves pcre: and regexp: alike; both
+ignore case unless a flag says otherwise.
 
-A header reaches the table as one logical line, folded parts included, so blanks are matched as ``[[:space:]]``, which includes line ends.
+A header reaches the table as one logical line, folded parts included, so blanks are matched as
+``[[:space:]]``, which includes line ends.
 """
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from conbool_tui.planners.postfix.names import ORIGIN_HEADER
 
@@ -13,7 +15,8 @@ _NAMES_PER_PATTERN = 50
 _PREFIX = "X-Conbool-"
 _SPECIAL = set(".^$*+?()[]{}|\\/")
 
-# A parameter named method outside of quoted strings: only such a text/calendar part is an iTIP message (RFC 6047, section 2.4).
+# A parameter named method outside of quoted strings: only such a text/calendar part is an iTIP message
+# (RFC 6047, section 2.4).
 _CALENDAR = r'/^Content-Type:[[:space:]]*text\/calendar[[:space:]]*;(([^"]|"([^"\\]|\\.)*")*;)?[[:space:]]*method[[:space:]]*=/'
 
 
@@ -47,7 +50,8 @@ def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _tree(names: Sequence[str], value: str, action: str) -> list[str]:
-    """Rules for any number of names (sorted, in lower case each once): large groups stand behind a test of the character in which they
+    """Rules for any number of names (sorted, in lower case each once): large groups stand behind a test
+    of the character in which they
     begin to differ, so that a header meets some hundred names, not all of them."""
     if len(names) <= _NAMES_PER_PATTERN:
         return [f"{_pattern(names, value)} {action}"]
@@ -66,7 +70,8 @@ def _tree(names: Sequence[str], value: str, action: str) -> list[str]:
 
 
 def _guarded(names: Iterable[str], value: str, action: str) -> list[str]:
-    """Rules for header names with one value. Many of them stand behind one test of prefix and value: every other header, also one that
+    """Rules for header names with one value. Many of them stand behind one test of prefix and value:
+    every other header, also one that
     Conbool or this server adds to each message, costs one match and not thousands."""
     unique = sorted({name.lower(): name for name in names}.values(), key=str.lower)
     inside = [name for name in unique if name.lower().startswith(_PREFIX.lower())]
@@ -75,7 +80,11 @@ def _guarded(names: Iterable[str], value: str, action: str) -> list[str]:
     for part in (inside, outside):
         rules = _tree(part, value, action) if part else []
         if len(rules) > 1:
-            rules = [f"if /^{_escape(_common_prefix(part))}[^:]*:[[:space:]]*{value}[[:space:]]*$/", *rules, "endif"]
+            rules = [
+                f"if /^{_escape(_common_prefix(part))}[^:]*:[[:space:]]*{value}[[:space:]]*$/",
+                *rules,
+                "endif",
+            ]
         lines += rules
     return lines
 

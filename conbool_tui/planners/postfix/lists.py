@@ -1,8 +1,10 @@
-"""Lists in Postfix parameter values: separated by blanks or commas, with ``{ }`` groups kept whole (postconf(5), "restriction lists")."""
+"""Lists in Postfix parameter values: separated by blanks or commas, with ``{ }`` groups kept whole
+(postconf(5), "restriction lists").
+"""
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from conbool_tui.planners.postfix.names import is_ours
 
@@ -46,7 +48,9 @@ def split_list(value: str) -> tuple[str, ...]:
 
 
 def split_restrictions(value: str) -> tuple[str, ...]:
-    """The entries of an smtpd restriction list, an entry with an argument being one string: ``check_client_access cidr:/x``."""
+    """The entries of an smtpd restriction list, an entry with an argument being one string:
+    ``check_client_access cidr:/x``.
+    """
     entries: list[str] = []
     pending = ""
     for item in split_list(value):
@@ -73,7 +77,9 @@ def without_ours(items: Sequence[str]) -> tuple[str, ...]:
 
 
 def insert_before(entries: Sequence[str], entry: str, stops: Sequence[str]) -> tuple[str, ...]:
-    """Put ``entry`` right before the first of ``stops``; at the front when none of them is visible (it may hide in a $name or class)."""
+    """Put ``entry`` right before the first of ``stops``; at the front when none of them is visible (it
+    may hide in a $name or class).
+    """
     for index, item in enumerate(entries):
         if item in stops:
             return (*entries[:index], entry, *entries[index:])

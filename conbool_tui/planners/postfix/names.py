@@ -1,4 +1,6 @@
-"""Every name this planner puts into a Postfix configuration, in one place, so that our own settings are recognised later."""
+"""Every name this planner puts into a Postfix configuration, in one place, so that our own settings are
+recognised later.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ HAND_BACK_CLASS = "conbool_hand_back"
 ORIGIN_CLASS = "conbool_origin"
 
 ORIGIN_HEADER = "X-Conbool-Origin"
-"""Added at port 25 to mail of clients whose markers are not believed; it never leads to the smart host bypass, only to the marker's removal."""
+"""Added at port 25 to mail of clients whose markers are not believed; it never leads to the smart host
+bypass, only to the marker's removal.
+"""
 
 SENDERS = "senders"
 ARRIVALS = "arrivals.cidr"

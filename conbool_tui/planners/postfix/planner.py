@@ -86,9 +86,15 @@ def _check(facts: PostfixFacts, answers: Answers) -> None:
             "Update the mail server's operating system first.",
         )
     if not answers.domains:
-        raise UsageError("No hosted domain is known.", "Markers and scope are per domain.", "Name them: domains: [example.com] or --domains example.com.")
+        raise UsageError(
+            "No hosted domain is known.",
+            "Markers and scope are per domain.",
+            "Name them: domains: [example.com] or --domains example.com.",
+        )
     if answers.scope.mode == "senders" and not answers.scope.senders:
-        raise UsageError("No sender is listed.", "scope.mode is senders.", "Name them: scope.senders or --scope-senders.")
+        raise UsageError(
+            "No sender is listed.", "scope.mode is senders.", "Name them: scope.senders or --scope-senders."
+        )
     missing = {"texthash", "cidr", "regexp", "static", "pipemap"} - facts.table_types
     if missing:
         raise CheckFailedError(
@@ -102,7 +108,9 @@ def _merge(notices: list[Notice]) -> list[Notice]:
     return list(dict.fromkeys(notices))
 
 
-def _plan_tables(facts: PostfixFacts, folder: str, wanted: Desired, changes: list[Change], files: list[FileTarget]) -> None:
+def _plan_tables(
+    facts: PostfixFacts, folder: str, wanted: Desired, changes: list[Change], files: list[FileTarget]
+) -> None:
     """Our table files; files in our folder that we no longer need go, files we never made stay."""
     texts = {name: table.text for name, table in wanted.tables.items()}
     texts[names.PREVIOUS] = format_record(wanted.record)
@@ -121,8 +129,12 @@ def _plan_tables(facts: PostfixFacts, folder: str, wanted: Desired, changes: lis
             Change(
                 kind=ChangeKind.FILE,
                 step=table.step if table else Step.A,
-                title=table.title if table else ("The settings as they were before" if name in texts else "No longer needed"),
-                reason=table.reason if table else ("Kept so that they can come back." if name in texts else "The answers changed."),
+                title=table.title
+                if table
+                else ("The settings as they were before" if name in texts else "No longer needed"),
+                reason=table.reason
+                if table
+                else ("Kept so that they can come back." if name in texts else "The answers changed."),
                 path=path,
                 key="",
                 before=_text(before),
@@ -136,7 +148,9 @@ def _text(data: Optional[bytes]) -> Optional[str]:
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
-def _plan_master(facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]) -> None:
+def _plan_master(
+    facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]
+) -> None:
     """master.cf: our marked blocks, and single options of existing services."""
     path = posixpath.join(facts.config_directory, "master.cf")
     source = facts.files[path].data
@@ -172,7 +186,8 @@ def _plan_master(facts: PostfixFacts, designer: Designer, changes: list[Change],
                 key=f"{service.id}/{option}",
                 before=before,
                 after=value,
-                undo=f"The option {option} of {service.id} is " + ("removed." if before is None else f"set back to {before or 'empty'}."),
+                undo=f"The option {option} of {service.id} is "
+                + ("removed." if before is None else f"set back to {before or 'empty'}."),
             )
         )
     for block_id in _BLOCKS:
@@ -204,7 +219,9 @@ def _plan_master(facts: PostfixFacts, designer: Designer, changes: list[Change],
         files.append(FileTarget(path, source, master.to_bytes()))
 
 
-def _plan_main(facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]) -> None:
+def _plan_main(
+    facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]
+) -> None:
     """main.cf, last: only with it do the tables and services that it names come into use."""
     path = posixpath.join(facts.config_directory, "main.cf")
     source = facts.files[path].data

@@ -1,4 +1,6 @@
-"""Free loopback ports for the lanes. 10026 is where the search begins, because Amavis hosts often use it for something else."""
+"""Free loopback ports for the lanes. 10026 is where the search begins, because Amavis hosts often use it
+for something else.
+"""
 
 from __future__ import annotations
 

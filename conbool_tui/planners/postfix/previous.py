@@ -1,13 +1,16 @@
-"""The host's own settings beneath ours: what each setting was before this program changed it, and is again when the plan no longer needs it.
+"""The host's own settings beneath ours: what each setting was before this program changed it, and is
+again when the plan no longer needs it.
 
-The record lies beside our tables. It makes a second plan start from the admin's values, not from ours, so that planning twice plans nothing
+The record lies beside our tables. It makes a second plan start from the admin's values, not from ours, so
+that planning twice plans nothing
 and narrowing the scope brings the old value back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Optional
 
 from conbool_tui.planners.postfix.lists import split_list, without_ours
 from conbool_tui.planners.postfix.names import is_ours
@@ -39,13 +42,22 @@ def parse_record(text: str) -> dict[str, Recorded]:
 
 def format_record(record: Record) -> str:
     """Write a record, sorted."""
-    lines = [f"{'set' if item.explicit else 'default'} {key} = {item.value}".rstrip() + "\n" for key, item in sorted(record.items())]
+    lines = [
+        f"{'set' if item.explicit else 'default'} {key} = {item.value}".rstrip() + "\n"
+        for key, item in sorted(record.items())
+    ]
     return _HEADING + "".join(lines)
 
 
-def base_scalar(current: Optional[str], recorded: Optional[Recorded], *, blank_is_ours: bool = False) -> Optional[str]:
-    """The admin's explicit value of a single-valued setting, None when it was not set; an edit made after us counts as the admin's."""
-    ours = current is not None and (is_ours(current) or (blank_is_ours and recorded is not None and not current.strip()))
+def base_scalar(
+    current: Optional[str], recorded: Optional[Recorded], *, blank_is_ours: bool = False
+) -> Optional[str]:
+    """The admin's explicit value of a single-valued setting, None when it was not set; an edit made after
+    us counts as the admin's.
+    """
+    ours = current is not None and (
+        is_ours(current) or (blank_is_ours and recorded is not None and not current.strip())
+    )
     if not ours:
         return current
     if recorded is None or not recorded.explicit:
@@ -54,7 +66,9 @@ def base_scalar(current: Optional[str], recorded: Optional[Recorded], *, blank_i
 
 
 def base_list(current: Optional[str], recorded: Optional[Recorded]) -> Optional[str]:
-    """The admin's explicit value of a list setting: as recorded while our items are the only difference, else what is there without ours."""
+    """The admin's explicit value of a list setting: as recorded while our items are the only difference,
+    else what is there without ours.
+    """
     if current is None:
         return None
     items = split_list(current)

@@ -1,19 +1,24 @@
 """The master.cf services of the design (master(5)), each as the text of its entry.
 
-A header check can send a message into a loopback smtpd, but it sees one header at a time and the last match wins. So the way of marked mail
+A header check can send a message into a loopback smtpd, but it sees one header at a time and the last
+match wins. So the way of marked mail
 has stations, each with one question:
 
-    gate       was it brought by a client that is not believed?  yes: untrusted (its markers are removed, then the normal route)
-    split      one recipient at a time: hosted here? delivered in the normal way. Else: the recipient's own MX, never the smart host.
+    gate       was it brought by a client that is not believed?  yes: untrusted (its markers are removed,
+    then the normal route)
+    split      one recipient at a time: hosted here? delivered in the normal way. Else: the recipient's
+    own MX, never the smart host.
     released   as split, for mail released from quarantine: its spam flag is taken off
 
-Mail from Conbool's addresses enters at split by its address. Values with blanks use the ``{ name = value }`` form (Postfix 3.0).
+Mail from Conbool's addresses enters at split by its address. Values with blanks use the ``{ name = value
+}`` form (Postfix 3.0).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional
 
 from conbool_tui.answers import SmartHost
 from conbool_tui.planners.postfix import names
@@ -21,7 +26,9 @@ from conbool_tui.planners.postfix import names
 
 @dataclass(frozen=True)
 class Columns:
-    """The chroot columns (y or n) that our services take over from the host's own smtp, smtpd and cleanup services."""
+    """The chroot columns (y or n) that our services take over from the host's own smtp, smtpd and cleanup
+    services.
+    """
 
     smtp: str
     smtpd: str
@@ -45,7 +52,9 @@ class Loopback:
 
     @property
     def bind_option(self) -> tuple[str, str]:
-        """The option that keeps the client address on loopback even when the host binds outgoing mail to another address."""
+        """The option that keeps the client address on loopback even when the host binds outgoing mail to
+        another address.
+        """
         return ("smtp_bind_address6", "::1") if ":" in self.address else ("smtp_bind_address", "127.0.0.1")
 
 
@@ -68,10 +77,13 @@ def entry(head: str, options: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def smart_host_service(columns: Columns, smart_host: SmartHost, ca_file: Optional[str], header_checks: str) -> str:
+def smart_host_service(
+    columns: Columns, smart_host: SmartHost, ca_file: Optional[str], header_checks: str
+) -> str:
     """Step A: the client that talks to the smart host and to nobody else.
 
-    TLS is mandatory and the certificate's name and chain are verified (TLS_README, "secure"); no SASL, no policy table and no fallback relay
+    TLS is mandatory and the certificate's name and chain are verified (TLS_README, "secure"); no SASL, no
+    policy table and no fallback relay
     of the host can weaken that, because they are switched off for this transport only.
     """
     options = [
@@ -99,7 +111,9 @@ def smart_host_service(columns: Columns, smart_host: SmartHost, ca_file: Optiona
 
 
 def direct_service(columns: Columns, security_level: Optional[str], fallback_relay: Optional[str]) -> str:
-    """Step C: delivery to the recipient's own MX. ``security_level`` and ``fallback_relay`` None keep the host's own setting."""
+    """Step C: delivery to the recipient's own MX. ``security_level`` and ``fallback_relay`` None keep the
+    host's own setting.
+    """
     options = [("syslog_name", names.SYSLOG_PREFIX + "direct"), ("smtp_sasl_auth_enable", "no")]
     if security_level is not None:
         options.append(("smtp_tls_security_level", security_level))
@@ -109,7 +123,9 @@ def direct_service(columns: Columns, security_level: Optional[str], fallback_rel
 
 
 def reinject_service(columns: Columns, loopback: Loopback) -> str:
-    """Step C: the client that carries a message into a lane, unchanged, with the original client's name for the log (XFORWARD_README)."""
+    """Step C: the client that carries a message into a lane, unchanged, with the original client's name
+    for the log (XFORWARD_README).
+    """
     bind_name, bind_value = loopback.bind_option
     return entry(
         f"{names.REINJECT_TRANSPORT} unix - - {columns.smtp} - - smtp",
@@ -133,8 +149,12 @@ def reinject_service(columns: Columns, loopback: Loopback) -> str:
     )
 
 
-def lane_service(columns: Columns, loopback: Loopback, port: int, role: str, cleanup: str, recipients: str) -> str:
-    """A loopback smtpd. ``recipients`` is its smtpd_recipient_restrictions, ``cleanup`` the cleanup service behind it."""
+def lane_service(
+    columns: Columns, loopback: Loopback, port: int, role: str, cleanup: str, recipients: str
+) -> str:
+    """A loopback smtpd. ``recipients`` is its smtpd_recipient_restrictions, ``cleanup`` the cleanup
+    service behind it.
+    """
     return entry(
         f"{loopback.service(port)} inet n - {columns.smtpd} - - smtpd",
         [
@@ -168,7 +188,9 @@ def lane_service(columns: Columns, loopback: Loopback, port: int, role: str, cle
 
 
 def split_recipients(transport_maps: Sequence[str]) -> str:
-    """The lane's decision per recipient: hosted here, routed by hand in transport_maps, or else to the recipient's own MX."""
+    """The lane's decision per recipient: hosted here, routed by hand in transport_maps, or else to the
+    recipient's own MX.
+    """
     entries = ["permit_auth_destination"]
     entries.extend(f"check_recipient_access pipemap:{{{table},static:OK}}" for table in transport_maps)
     entries.append(f"check_recipient_access static:{{FILTER {names.DIRECT_TRANSPORT}:}}")
@@ -181,7 +203,15 @@ def always(action: str) -> str:
     return f"check_recipient_access static:{{{action}}}, permit"
 
 
-def cleanup_service(columns: Columns, name: str, role: str, checks: str, mime_checks: str = "", nested: str = "", body: str = "") -> str:
+def cleanup_service(
+    columns: Columns,
+    name: str,
+    role: str,
+    checks: str,
+    mime_checks: str = "",
+    nested: str = "",
+    body: str = "",
+) -> str:
     """A cleanup(8) service with its own header checks."""
     return entry(
         f"{name} unix n - {columns.cleanup} - 0 cleanup",

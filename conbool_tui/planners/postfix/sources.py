@@ -1,13 +1,15 @@
 """Where mail enters Postfix and which header checks each entrance must get.
 
-Header checks belong behind an after-queue content filter, or marked mail would escape it (a FILTER action replaces content_filter); authenticated
+Header checks belong behind an after-queue content filter, or marked mail would escape it (a FILTER action
+replaces content_filter); authenticated
 submission must not bring markers in at all. So every smtpd and the pickup service is looked at by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Optional
 
 from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.planners.postfix.lists import split_list
@@ -19,7 +21,9 @@ _NO_CHECKS = "no_header_body_checks"
 
 @dataclass(frozen=True)
 class Source:
-    """One entrance. ``scanned``: mail leaves it for a content filter; ``bare``: it skips header checks; ``cleanup``: the admin's own cleanup service."""
+    """One entrance. ``scanned``: mail leaves it for a content filter; ``bare``: it skips header checks;
+    ``cleanup``: the admin's own cleanup service.
+    """
 
     service: Service
     submission: bool

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Iterator
-
 import pytest
 import trustme
 
@@ -19,11 +17,9 @@ DENIED = "554 5.7.1 Relay access denied"
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Another port than 25 for the probe, so that the tests need no rights and meet no mail server of this machine."""
-    number = free_port()
-    monkeypatch.setattr(smtp, "_PORT", number)
-    yield number
+def port() -> int:
+    """Another port than 25, so that the tests need no rights and meet no mail server of this machine."""
+    return free_port()
 
 
 def tls(name: str = "mx1.example.com") -> ssl.SSLContext:
@@ -42,7 +38,7 @@ def probe(
 ) -> tuple[dict[str, Finding], Server]:
     with Server(script, port=port) as server:
         listeners = (Listener("127.0.0.1", port),)
-        asked = smtp.Server(listeners, domains, relay_host, trusted, "mx1.example.com")
+        asked = smtp.Server(listeners, domains, relay_host, trusted, "mx1.example.com", port)
         findings = check_reachability(asked, timeout=2)
     return {finding.id: finding for finding in findings}, server
 
@@ -129,8 +125,8 @@ def test_relay_host_without_address(port: int, monkeypatch: pytest.MonkeyPatch) 
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     with Server(Script(tls=tls()), port=port):
-        monkeypatch.setattr(smtp.socket, "getaddrinfo", fail)
-        finding = smtp._by_name(smtp.Server((), (), "mx9.invalid", (), "mx1"), 1)
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        finding = smtp._by_name(smtp.Server((), (), "mx9.invalid", (), "mx1", port), 1)
     assert finding.status is Status.FAIL
     assert "no address" in finding.summary
 
@@ -156,7 +152,7 @@ def test_nobody_listens(port: int) -> None:
     (finding,) = check_reachability(smtp.Server((), (), None, (), "mx1"))
     assert (finding.id, finding.status) == ("smtp.reachable", Status.FAIL)
     listeners = (Listener("127.0.0.1", port),)
-    (finding,) = check_reachability(smtp.Server(listeners, (), None, (), "mx1"), timeout=1)
+    (finding,) = check_reachability(smtp.Server(listeners, (), None, (), "mx1", port), timeout=1)
     assert finding.status is Status.FAIL
     assert "refused" in finding.summary
 

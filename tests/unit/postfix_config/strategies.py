@@ -8,15 +8,73 @@ NAMES = ("relayhost", "mynetworks", "myhostname", "conbool_inbound")
 
 _MAIN_PIECES = (
     *(name.encode() for name in NAMES),
-    *(b" = ", b"=", b"\t=", b"\n", b"\n  ", b"\n\t", b"\r\n", b"\r\n ", b"\r", b"\x0b", b"\x0c", b"#", b"\n#"),
-    *(b"\n  # c", b"\n\n", b"\n \n", b"a", b"b, c", b"{", b"}", b"\\", b"\xff", b"\xc3\xa9", b"\xc2\xa0", b"\0"),
+    *(
+        b" = ",
+        b"=",
+        b"\t=",
+        b"\n",
+        b"\n  ",
+        b"\n\t",
+        b"\r\n",
+        b"\r\n ",
+        b"\r",
+        b"\x0b",
+        b"\x0c",
+        b"#",
+        b"\n#",
+    ),
+    *(
+        b"\n  # c",
+        b"\n\n",
+        b"\n \n",
+        b"a",
+        b"b, c",
+        b"{",
+        b"}",
+        b"\\",
+        b"\xff",
+        b"\xc3\xa9",
+        b"\xc2\xa0",
+        b"\0",
+    ),
     *(b"\nrelayhost = ", b"\nmynetworks =\n   ", b"\nmyhostname\n =", b"\n# BEGIN conbool-tui\n", b" "),
     b"\n# END conbool-tui\n",
 )
 _ARGUMENTS = (
-    *(b" -o a=b", b" -o { a = b c }", b"\n  -o x=", b"\n  -o {y=p  q}", b"\n  -o { z = {r s}\n t }", b" -v", b" -vo k=v"),
-    *(b" flags=DR", b" { x y }", b"\n# c\n\t", b"\n  # c\n ", b"\r\n  -o h=1", b" ", b"\t", b"\n\n\t", b" -oidl=5", b" -"),
-    *(b" --", b" -o aa = bb", b" -D", b" {", b" }", b"\r", b"\0", b"\n -o\n  a=\xff", b" -o a={1 2}", b"\n # c", b" -o"),
+    *(
+        b" -o a=b",
+        b" -o { a = b c }",
+        b"\n  -o x=",
+        b"\n  -o {y=p  q}",
+        b"\n  -o { z = {r s}\n t }",
+        b" -v",
+        b" -vo k=v",
+    ),
+    *(
+        b" flags=DR",
+        b" { x y }",
+        b"\n# c\n\t",
+        b"\n  # c\n ",
+        b"\r\n  -o h=1",
+        b" ",
+        b"\t",
+        b"\n\n\t",
+        b" -oidl=5",
+        b" -",
+    ),
+    *(
+        b" --",
+        b" -o aa = bb",
+        b" -D",
+        b" {",
+        b" }",
+        b"\r",
+        b"\0",
+        b"\n -o\n  a=\xff",
+        b" -o a={1 2}",
+        b"\n # c",
+        b" -o",
+    ),
 )
 _SERVICES = (
     b"smtp inet n - y - - smtpd",
@@ -49,7 +107,8 @@ master_texts = st.one_of(
 names = st.sampled_from(NAMES)
 _value_text = st.text(
     st.one_of(
-        st.sampled_from("ab ,#{}=$\t\r\v"), st.characters(exclude_categories=["Cs"], exclude_characters="\n\0")
+        st.sampled_from("ab ,#{}=$\t\r\v"),
+        st.characters(exclude_categories=["Cs"], exclude_characters="\n\0"),
     ),
     max_size=14,
 )

@@ -82,7 +82,7 @@ def test_any_bytes_round_trip(data: bytes) -> None:
         (b"a = 1,\n# c\n\n   2\t\r\n", "1,   2"),
         (b"a\n = 1\n", "1"),
         (b"a = 1\0 2\n", "1"),
-        (b"a = #1 \\ \"x\"\n", '#1 \\ "x"'),
+        (b'a = #1 \\ "x"\n', '#1 \\ "x"'),
         (b"a = \xff\xc3\xa9\n", "\udcff\u00e9"),
         # Commenting out the first line leaves its indented lines alive: they join the parameter before.
         (b"a = 1\n#b = 2\n  3\n", "1  3"),
@@ -315,7 +315,9 @@ def test_names_that_would_break_the_file_are_refused(name: str) -> None:
     assert main.to_bytes() == b"z = 1\n"
 
 
-@pytest.mark.parametrize("value", ["a\nb", "a\0b", " a", "a ", "\ta", "a\r", "\v", "\fa", "\n", "\udcc3\udca9"])
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\0b", " a", "a ", "\ta", "a\r", "\v", "\fa", "\n", "\udcc3\udca9"]
+)
 @pytest.mark.parametrize("name", ["z", "new"])
 def test_values_that_would_read_back_differently_are_refused(name: str, value: str) -> None:
     main = MainCf.parse(b"z = 1\n")

@@ -1,0 +1,218 @@
+"""The answers being edited, and the picture: without Textual."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from conbool_tui import mail_flow
+from conbool_tui.answers import Answers, Inbound, Scope, SmartHost
+from conbool_tui.wizard_state import (
+    FIELDS,
+    Draft,
+    FieldError,
+    domain_name,
+    file_path,
+    folder_name,
+    header_name,
+    host_name,
+    networks,
+    port_number,
+    sender_pattern,
+)
+from screens import glyphs
+from tests.tui.fake import postfix_facts, with_filter
+
+
+@pytest.mark.parametrize(
+    ("convert", "text", "value"),
+    [
+        (host_name, " Mail.Conbool.COM. ", "mail.conbool.com"),
+        (domain_name, "bücher.example", "xn--bcher-kva.example"),
+        (port_number, " 25 ", 25),
+        (file_path, "  ", None),
+        (file_path, "/etc/ssl/a b.pem", "/etc/ssl/a b.pem"),
+        (header_name, "X-Conbool-Released:", "X-Conbool-Released"),
+        (sender_pattern, "Alice+x@Example.COM", "Alice+x@example.com"),
+        (sender_pattern, "@Example.com", "@example.com"),
+        (folder_name, " Junk Mail ", "Junk Mail"),
+    ],
+)
+def test_texts_become_values(convert: Callable[[str], object], text: str, value: object) -> None:
+    assert convert(text) == value
+
+
+@pytest.mark.parametrize(
+    ("convert", "text", "told"),
+    [
+        (host_name, "", "missing"),
+        (host_name, "[mail.conbool.com]", "Brackets"),
+        (host_name, "mail.conbool.com:25", "own field"),
+        (host_name, "-a.example", "not a host name"),
+        (host_name, "a..example", "not a host name"),
+        (host_name, "a." * 130 + "example", "not a host name"),
+        (domain_name, "localhost", "in full"),
+        (domain_name, "alice@example.com", "is an address"),
+        (domain_name, "192.0.2.1", "not a mail domain"),
+        (port_number, "0", "1 to 65535"),
+        (port_number, "65536", "1 to 65535"),
+        (port_number, "٢٥", "1 to 65535"),
+        (file_path, "cert.pem", "full path"),
+        (header_name, "X Conbool", "without blanks"),
+        (header_name, "", "not a header name"),
+        (header_name, "Über", "not a header name"),
+        (sender_pattern, "alice", "no @"),
+        (sender_pattern, "a b@example.com", "not an address"),
+        (sender_pattern, "@localhost", "in full"),
+        (folder_name, ' "x"', "not a folder name"),
+    ],
+)
+def test_wrong_texts_say_what_to_type(convert: Callable[[str], object], text: str, told: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        convert(text)
+    assert told in f"{caught.value.what} {caught.value.todo}"
+    assert caught.value.todo
+
+
+def test_networks() -> None:
+    assert networks(["198.51.100.0/24", "203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]) == (
+        "198.51.100.0/24",
+        "203.0.113.7/32",
+        "2001:db8::/32",
+    )
+    for items, told in (
+        (["0.0.0.0/0"], "every address"),
+        (["::/0"], "every address"),
+        (["198.51.100.7/24"], "Type 198.51.100.0/24"),
+        (["198.51.100.0/24", "198.51.100.128/25"], "overlap"),
+        (["mail.conbool.com"], "not an address"),
+        (["198.51.100.0/33"], "not an address"),
+    ):
+        with pytest.raises(FieldError) as caught:
+            networks(items)
+        assert told in str(caught.value)
+
+
+def test_a_draft_without_edits_gives_back_its_answers() -> None:
+    given = Answers(
+        domains=("example.com",),
+        smart_host=SmartHost(port=2525),
+        scope=Scope("senders", ("@example.com",)),
+        conbool_networks=("198.51.100.0/24",),
+        inbound=Inbound(restrict_port_25=True, extra_networks=("192.0.2.0/24",)),
+    )
+    draft = Draft(given, ("example.com", "example.org"))
+    assert draft.answers() == given
+    assert not draft.changed
+
+
+def test_a_field_with_an_error_does_not_spoil_the_others() -> None:
+    draft = Draft(detected=("example.com",))
+    draft.set("smart_host.host", "[bad")
+    draft.set("smart_host.port", "26")
+    assert draft.answers().smart_host == SmartHost(port=26)
+    assert set(draft.errors()) == {"smart_host.host"}
+    assert draft.changed
+    draft.keep()
+    assert not draft.changed
+    assert draft.text("smart_host.host") == "[bad"
+
+
+def test_loop_headers_are_kept_only_where_they_differ() -> None:
+    draft = Draft(detected=("a.example", "b.example"))
+    draft.set_loop_header("a.example", "X-Conbool-a-example")
+    draft.set_loop_header("b.example", "X-Mine")
+    assert dict(draft.answers().markers.loop_headers) == {"b.example": "X-Mine"}
+    draft.choose_domain("b.example", False)
+    assert dict(draft.answers().markers.loop_headers) == {}
+    draft.choose_domain("b.example", True)
+    assert draft.loop_header("b.example") == "X-Mine"
+    draft.set_loop_header("b.example", " ")
+    assert draft.loop_header("b.example") == "X-Conbool-b-example"
+
+
+def test_a_certificate_needs_its_key_and_the_other_way_round() -> None:
+    draft = Draft(detected=("example.com",))
+    draft.set("smart_host.client_key", "/k.pem")
+    assert set(draft.errors()) == {"smart_host.client_certificate"}
+    draft.set("smart_host.client_certificate", "/c.pem")
+    draft.set("smart_host.client_key", "")
+    assert set(draft.errors()) == {"smart_host.client_key"}
+
+
+def test_every_declared_answer_is_known_with_its_help() -> None:
+    assert {"domains", "smart_host.host", "scope.mode", "markers.trust", "spam.folder"} <= set(FIELDS)
+    for spec in FIELDS.values():
+        assert spec.help.endswith(".") or ":" in spec.help or "(" in spec.help, spec
+        assert spec.label
+
+
+# --- the picture
+
+
+@pytest.mark.parametrize("mode", ["domains", "everything", "senders"])
+@pytest.mark.parametrize("arrows", [mail_flow.Arrows(), glyphs.UNICODE.arrows], ids=["ascii", "unicode"])
+@pytest.mark.parametrize("facts", [postfix_facts(), with_filter()], ids=["plain", "filter"])
+def test_the_picture_fits_and_names_every_way(mode: str, arrows: mail_flow.Arrows, facts: object) -> None:
+    from conbool_tui.facts import PostfixFacts
+
+    assert isinstance(facts, PostfixFacts)
+    long = "a-very-long-name." * 5 + "example.com"
+    answers = Answers(
+        domains=("example.com", long),
+        scope=Scope(mode, ("alice@" + long, "@example.net")),
+        smart_host=SmartHost(host=long),
+        conbool_networks=("198.51.100.0/24",),
+    )
+    for hops in (mail_flow.hops_before(facts), mail_flow.hops_after(facts, answers)):
+        lines = mail_flow.picture(hops, arrows)
+        assert max(map(len, lines)) <= mail_flow.WIDTH
+        for hop in hops:
+            assert any(line.startswith(hop.sender[:20]) for line in lines)
+    if arrows == mail_flow.Arrows():
+        assert "\n".join(lines).isascii()
+
+
+def test_the_picture_shows_who_changes_the_way_and_who_does_not() -> None:
+    facts = with_filter()
+    before = "\n".join(mail_flow.picture(mail_flow.hops_before(facts)))
+    assert "users, programs           --> Postfix + filter --> [smtp.provider.example]:587" in before.replace(
+        "---", "--"
+    )
+    after = mail_flow.picture(mail_flow.hops_after(facts, Answers(domains=("example.com",))))
+    secure = [line for line in after if "==>" in line]
+    assert len(secure) == 1
+    assert secure[0].startswith("@example.com")
+    assert secure[0].endswith("mail.conbool.com:25")
+    others = next(line for line in after if line.startswith("all other senders"))
+    assert others.endswith("[smtp.provider.example]:587")
+    everything = mail_flow.picture(mail_flow.hops_after(facts, Answers(scope=Scope("everything"))))
+    assert not any("provider" in line for line in everything)
+
+
+# --- what may be loaded before the first picture
+
+
+def test_the_application_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, conbool_tui.app, screens.welcome;"
+        "heavy = {'sh', 'psutil', 'yaml', 'dns', 'conbool_tui.session', 'conbool_tui.host', 'conbool_tui.runner',"
+        " 'rich.syntax', 'rich.traceback', 'rich.markdown', 'textual.widgets._data_table',"
+        " 'textual.widgets._markdown', 'textual.widgets._text_area', 'screens.step', 'screens.review'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_state_and_the_picture_load_without_textual() -> None:
+    code = (
+        "import sys, conbool_tui.wizard_state, conbool_tui.mail_flow, screens.texts.summary,"
+        " screens.texts.detection, screens.texts.diffs, screens.texts.history, screens.texts.findings, screens.texts.topics, screens.flow;"
+        "print('textual' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
