@@ -33,11 +33,16 @@ def report(request: pytest.FixtureRequest) -> figures.Report:
     return request.config.stash[_KEY]
 
 
-@pytest.fixture(scope="module")
-def bench_lab() -> Iterator[Lab]:
-    """A laboratory of the module's own."""
+@pytest.fixture(scope="session")
+def lab_here() -> None:
+    """Skips where no laboratory can run."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def bench_lab(lab_here: None) -> Iterator[Lab]:
+    """A laboratory of the module's own."""
     with Lab() as one:
         yield one

@@ -96,6 +96,13 @@ def postfix_cpu(machine: Machine) -> float:
     )
 
 
+def all_cpu() -> float:
+    """Seconds of CPU time this computer has spent so far, idle and waiting left out (proc(5), /proc/stat)."""
+    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    user, nice, system, _idle, _wait, hardware, software = (int(word) for word in words[1:8])
+    return (user + nice + system + hardware + software) / _TICK
+
+
 def daemons(machine: Machine, name: str) -> list[int]:
     """The living Postfix daemons of one kind."""
     return [process.pid for process in below(postfix_master(machine)) if process.name == name]

@@ -63,6 +63,7 @@ class BaseScreen(Screen[Any]):
         super().__init__()
         self._jobs: dict[str, work.Job] = {}
         self._clock: Optional[Timer] = None
+        self._notice_then: Sequence[Line] = ()
 
     @property
     def wizard(self) -> WizardApp:
@@ -113,7 +114,7 @@ class BaseScreen(Screen[Any]):
 
     def _settle(self) -> None:
         self._update_keys()
-        self._place_cursor()
+        self.place_cursor()
 
     def on_screen_resume(self) -> None:
         """The screen is on top, for the first time or again."""
@@ -137,7 +138,8 @@ class BaseScreen(Screen[Any]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show the keys of the widget that has the focus now."""
-        self.say(())
+        self.say(self._notice_then)
+        self._notice_then = ()
         self.call_after_refresh(self._settle)
         self.focus_moved(event.widget)
 
@@ -149,7 +151,8 @@ class BaseScreen(Screen[Any]):
             text = "   ".join(f"{key} {what}" for key, what in self.hints())
             self.query_one("#keys", Text).show([Line(" " + text, "dim")])
 
-    def _place_cursor(self) -> None:
+    def place_cursor(self) -> None:
+        """Move the terminal's cursor to the focused row."""
         place = getattr(self.focused, "place_cursor", None)
         if place is not None:
             place()
@@ -157,8 +160,16 @@ class BaseScreen(Screen[Any]):
             self.focused.refresh()
 
     def say(self, lines: Sequence[Line]) -> None:
-        """Show a notice above the buttons."""
+        """Show a notice above the buttons; it goes when the focus moves."""
         self.query_one("#notice", Text).show(lines)
+
+    def say_at(self, widget: Widget, lines: Sequence[Line]) -> None:
+        """Move the focus and show a notice about the widget it goes to."""
+        if widget.has_focus:
+            self.say(lines)
+        else:
+            self._notice_then = lines
+            widget.focus()
 
     # --- acting
 

@@ -131,6 +131,7 @@ class StepScreen(WizardScreen):
         self.call_after_refresh(self._draw_more)
 
     def _draw_more(self) -> None:
+        self.place_cursor()
         form, more = self.query_one("#form", Form), self.query_one("#more", Text)
         above, below = form.scroll_y > 0, form.scroll_y < form.max_scroll_y
         more.display = above or below
@@ -217,12 +218,9 @@ class StepScreen(WizardScreen):
         for field in self.query(f"#{field_id(key)}").results(Field):
             field.tell(error)
 
-    def focus_field(self, key: str) -> None:
-        """Put the focus where the error is."""
-        target = self.query(f"#{field_id(key)}").first()
-        if isinstance(target, Field):
-            target = target.box
-        target.focus()
+    def _target(self, key: str) -> Widget:
+        widget = self.query(f"#{field_id(key)}").first()
+        return widget.box if isinstance(widget, Field) else widget
 
     # --- preview
 

@@ -190,8 +190,8 @@ class MasterCf:
         white space is written ``-o { name = value }``.
 
         Raises:
-            ConfigTextError: no such service, a name or value that would break the file, or an option that cannot
-                be written without changing anything else.
+            ConfigTextError: no such service, a name or value that would break the file, or an option that
+                cannot be written without changing anything else.
         """
         raw_name = check_parameter_name(option)
         raw_value = check_value(value, f"value of {option}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 _SEPARATORS = frozenset(", \t\r\n")
+_SEPARATED = re.compile(r"[, \t\r\n]+")
 _LABEL = r"[a-z0-9_\u0080-\U0010ffff](?:[a-z0-9_\u0080-\U0010ffff-]{0,61}[a-z0-9_\u0080-\U0010ffff])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -36,6 +37,8 @@ class Table:
 def split_list(value: str) -> list[str]:
     """Split a list value as Postfix does: at commas and white space, but never inside ``{ }``; ``type:{ …
     }`` is one item."""
+    if "{" not in value:
+        return [item for item in _SEPARATED.split(value) if item]
     items: list[str] = []
     current: list[str] = []
     depth = 0

@@ -36,6 +36,10 @@ class TextBox(Input):
         super().__init__(value, placeholder=placeholder, select_on_focus=False, id=id, compact=True)
         self.cursor_blink = False
 
+    def place_cursor(self) -> None:
+        """Move the terminal's cursor to the place of the next character."""
+        self.app.cursor_position = self.cursor_screen_offset
+
     def _on_paste(self, event: events.Paste) -> None:
         text = ", ".join(part.strip() for part in event.text.splitlines() if part.strip())
         self.insert_text_at_cursor("".join(char for char in text if char.isprintable()))

@@ -184,6 +184,7 @@ class Headless:
         try:
             done = self.machine.conbool(*args)
         except subprocess.TimeoutExpired as slow:
+            print(((slow.stdout or b"") + (slow.stderr or b"")).decode("utf-8", "replace"))
             self.note(f"no end after {slow.timeout:.0f} s; killed", False)
             return
         print(done.stdout + done.stderr, end="", flush=True)

@@ -259,7 +259,8 @@ class Machine:
         """Run a command and return its status, standard output and standard error (as text).
 
         Raises:
-            subprocess.TimeoutExpired: it took longer than ``timeout`` seconds, and was killed.
+            subprocess.TimeoutExpired: it took longer than ``timeout`` seconds, and was killed; the exception
+                has what it had printed.
             LabError: with ``check``, when the status is not 0.
         """
         data = input.encode() if isinstance(input, str) else input
@@ -270,8 +271,8 @@ class Machine:
             out, err = process.communicate(data, timeout)
         except subprocess.TimeoutExpired:
             self.kill(process)
-            process.communicate()
-            raise
+            out, err = process.communicate()
+            raise subprocess.TimeoutExpired(list(argv), timeout, out, err) from None
         done = subprocess.CompletedProcess(
             list(argv), process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
         )

@@ -29,13 +29,16 @@ ENVIRONMENT = {
 }
 # Prints every fact but the settings as JSON, with the seconds that detection took.
 PROBE = """
-import dataclasses, json, sys, time
+import dataclasses, json, os, sys, time
 from conbool_tui.host import Host
 from detectors import detect_host
 
-begin = time.perf_counter()
+def spent():
+    return sum(os.times()[:4])
+
+begin, used = time.perf_counter(), spent()
 found = detect_host(Host("/"), sys.argv[1] if len(sys.argv) > 1 else None)
-seconds = time.perf_counter() - begin
+seconds, cpu = time.perf_counter() - begin, spent() - used
 
 def plain(value):
     if dataclasses.is_dataclass(value):
@@ -46,15 +49,16 @@ def plain(value):
         return value.decode("latin-1")
     return dict(value)
 
-json.dump({"seconds": seconds, "found": found}, sys.stdout, default=plain)
+json.dump({"seconds": seconds, "cpu": cpu, "found": found}, sys.stdout, default=plain)
 """
 
 
 @dataclass(frozen=True)
 class Found:
-    """One run of the detector."""
+    """One run of the detector: seconds by the clock, and of processor time with all its commands."""
 
     seconds: float
+    cpu: float
     detection: dict[str, Any]
     port_25_owner: str
 
@@ -80,7 +84,7 @@ def probe(machine: Machine, *arguments: str, user: str = "root", prefix: Sequenc
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     (detection,) = data["found"]["detections"]
-    return Found(data["seconds"], detection, data["found"]["port_25_owner"])
+    return Found(data["seconds"], data["cpu"], detection, data["found"]["port_25_owner"])
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +221,7 @@ def test_without_root(machine: PostfixMachine) -> None:
     assert found.facts["running"] is True
     assert found.port_25_owner == "unknown"
     assert found.facts["domains"]["virtual_alias"] == ["example.org"]
-    assert found.seconds < 1.0
+    assert found.cpu < 1.0
     with changed(machine, "chmod 600 /etc/postfix/main.cf"):
         reason = probe(machine, user="alice").broken
         assert "/etc/postfix/main.cf cannot be read" in reason
@@ -265,7 +269,7 @@ def test_ten_thousand_domains(machine: PostfixMachine) -> None:
         transport_maps=f"{database}:/etc/postfix/many",
     )
     with changed(machine, script):
-        found = min((probe(machine) for _ in range(3)), key=lambda item: item.seconds)
+        found = min((probe(machine) for _ in range(3)), key=lambda item: item.cpu)
     domains = found.facts["domains"]
     assert sorted(domains["virtual_mailbox"]) == sorted(f"d{number}.example" for number in range(1, 10001))
     wanted = ["example.com", *(f"m{number}.example" for number in range(1, 10001) if number != 7)]
@@ -274,8 +278,9 @@ def test_ten_thousand_domains(machine: PostfixMachine) -> None:
         ["i.example", *(f"t{number}.example" for number in range(1, 10001))]
     )
     assert domains["unlisted"] == []
-    print(f"10,000 domains, three tables: {found.seconds:.3f} s")
-    assert found.seconds < 0.6, found.seconds
+    print(f"3 times 10,000 domains: {found.seconds:.3f} s by the clock, {found.cpu:.3f} s of processor time")
+    # Processor time, because the clock also counts what else this machine does.
+    assert found.cpu < 0.6, found
 
 
 def test_every_local_table_type_is_listed_and_the_rest_named(machine: PostfixMachine) -> None:
@@ -318,8 +323,9 @@ def test_postfix_agrees_about_negation_and_order(machine: PostfixMachine, module
         "last.example",
         "tail.example",
     )
+    listed = "!out.example, in.example, /etc/postfix/list, out.example, !!last.example # tail.example"
     settings = edit(
-        relay_domains="!out.example, in.example, /etc/postfix/list, out.example, !!last.example # tail.example",
+        relay_domains=listed,
         content_filter="",
         smtpd_milters="",
     )

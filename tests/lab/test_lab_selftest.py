@@ -311,8 +311,9 @@ def test_machine_basics(lab: Lab) -> None:
     assert machine.run(["cat"]).stdout == ""
     assert machine.run(["hostname"]).stdout == "mx1\n"
     assert machine.run(["id", "-un"], user="alice").stdout == "alice\n"
-    with pytest.raises(subprocess.TimeoutExpired):
-        machine.run(["sleep", "30"], timeout=0.3)
+    with pytest.raises(subprocess.TimeoutExpired) as slow:
+        machine.run(["sh", "-c", "echo begun; sleep 30"], timeout=2)
+    assert slow.value.stdout == b"begun\n"
     assert "sleep" not in machine.run(["ps", "-e"]).stdout
     machine.shell("ln -s /etc/hostname /etc/link")
     assert machine.read("/etc/link") == b"mx1\n"

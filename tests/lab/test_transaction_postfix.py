@@ -370,7 +370,7 @@ def test_only_the_named_instance_is_touched(lab: Lab) -> None:
     done = machine.run(["python3", "-c", INSTANCE], env=env, check=True)
     assert done.stdout.startswith("False [Problem(text='Postfix is not running'"), done.stdout
     assert "postfix -c /etc/postfix-out start" in done.stdout
-    assert machine.postfix_running()
+    assert machine.shell(first) == before[0]
 
 
 # --- disks and mounts: each on a machine of its own ---

@@ -240,6 +240,7 @@ async def test_back_keeps_what_was_typed_wrong_or_right(wizard: Start) -> None:
         await driver.type("198.51.100.0/24")
         await driver.push("Next")
         await driver.push("Back")
+        await driver.focus("Conbool's addresses")
         assert "198.51.100.0/24" in driver.text()
 
 

@@ -350,7 +350,7 @@ class Designer:
         self._table(
             names.UNTRUSTED_CHECKS,
             [
-                *(f"/^{name}:/ DUNNO" for name in spam),
+                *header_tables.keep_headers(spam),
                 *header_tables.drop_conbool_headers([released, *self.loop_headers()]),
             ],
             Step.C,

@@ -16,8 +16,13 @@ _PREFIX = "X-Conbool-"
 _SPECIAL = set(".^$*+?()[]{}|\\/")
 
 # A parameter named method outside of quoted strings: only such a text/calendar part is an iTIP message
-# (RFC 6047, section 2.4).
-_CALENDAR = r'/^Content-Type:[[:space:]]*text\/calendar[[:space:]]*;(([^"]|"([^"\\]|\\.)*")*;)?[[:space:]]*method[[:space:]]*=/'
+# (RFC 6047, section 2.4). The bounds keep a hostile header of header_size_limit bytes from using up the stack
+# of PCRE 8 (which ends cleanup(8) with a signal) or seconds of time: no group may repeat once per character.
+_QUOTED = r'"[^"\\]*(\\.[^"\\]*){0,20}"'
+_CALENDAR = (
+    r"/^Content-Type:[[:space:]]*text\/calendar[[:space:]]*;"
+    rf'([^"]*({_QUOTED}[^"]*){{0,20}};)?[[:space:]]*method[[:space:]]*=/'
+)
 
 
 def _escape(name: str) -> str:
@@ -112,6 +117,11 @@ def calendar_rule(action: str) -> list[str]:
 def origin_rule(action: str) -> list[str]:
     """Mail of clients that are not believed."""
     return [f"/^{ORIGIN_HEADER}:[[:space:]]*untrusted[[:space:]]*$/ {action}"]
+
+
+def keep_headers(names: Iterable[str]) -> list[str]:
+    """Keep headers that a later rule would remove."""
+    return [f"/^{_escape(name)}:/ DUNNO" for name in names]
 
 
 def drop_headers(names: Iterable[str]) -> list[str]:

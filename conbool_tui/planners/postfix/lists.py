@@ -25,6 +25,7 @@ _TAKES_ARGUMENT = (
     "permit_rhswl_client",
     "sleep",
 )
+_WARN = "warn_if_reject"
 REFUSING = ("reject", "defer", "reject_unauth_destination", "defer_unauth_destination")
 
 
@@ -48,19 +49,19 @@ def split_list(value: str) -> tuple[str, ...]:
 
 
 def split_restrictions(value: str) -> tuple[str, ...]:
-    """The entries of an smtpd restriction list, an entry with an argument being one string:
-    ``check_client_access cidr:/x``.
+    """The entries of an smtpd restriction list, an entry with an argument being one string, as is
+    ``warn_if_reject`` with what it softens: ``check_client_access cidr:/x``.
     """
     entries: list[str] = []
     pending = ""
     for item in split_list(value):
-        if pending:
-            entries.append(f"{pending} {item}")
-            pending = ""
-        elif item.startswith(_TAKES_ARGUMENT):
-            pending = item
-        else:
-            entries.append(item)
+        word = item.lower()
+        complete = bool(pending) and not pending.lower().endswith(_WARN)
+        pending = f"{pending} {item}" if pending else item
+        if not complete and (word == _WARN or word.startswith(_TAKES_ARGUMENT)):
+            continue
+        entries.append(pending)
+        pending = ""
     if pending:
         entries.append(pending)
     return tuple(entries)
@@ -76,11 +77,16 @@ def without_ours(items: Sequence[str]) -> tuple[str, ...]:
     return tuple(item for item in items if not is_ours(item))
 
 
+def refuses(entries: Sequence[str]) -> bool:
+    """True when one of the entries turns away whoever came so far."""
+    return any(entry.lower() in REFUSING for entry in entries)
+
+
 def insert_before(entries: Sequence[str], entry: str, stops: Sequence[str]) -> tuple[str, ...]:
     """Put ``entry`` right before the first of ``stops``; at the front when none of them is visible (it
     may hide in a $name or class).
     """
     for index, item in enumerate(entries):
-        if item in stops:
+        if item.lower() in stops:
             return (*entries[:index], entry, *entries[index:])
     return (entry, *entries)

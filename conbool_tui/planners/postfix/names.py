@@ -4,6 +4,8 @@ recognised later.
 
 from __future__ import annotations
 
+import re
+
 FOLDER = "conbool"
 """Folder below the configuration directory that holds all our tables."""
 
@@ -27,6 +29,9 @@ ORIGIN_HEADER = "X-Conbool-Origin"
 bypass, only to the marker's removal.
 """
 
+TRANSPORTS = (SMART_HOST_TRANSPORT, DIRECT_TRANSPORT, REINJECT_TRANSPORT)
+_CLEANUPS = re.compile(r"conbool(-[a-z]+)*-cleanup")
+
 SENDERS = "senders"
 ARRIVALS = "arrivals.cidr"
 ORIGIN = "origin.cidr"
@@ -43,6 +48,8 @@ RELEASED_CHECKS = "released_checks"
 UNTRUSTED_CHECKS = "untrusted_checks"
 DROP_MARKERS = "drop_markers"
 DROP_ORIGIN = "drop_origin"
+AUTHENTICATED = "authenticated"
+MANUAL_ROUTE = "manual_route"
 PREVIOUS = "previous"
 OWN_ROUTE = "own_route"
 
@@ -50,5 +57,13 @@ SYSLOG_PREFIX = "postfix/conbool-"
 
 
 def is_ours(text: str) -> bool:
-    """True when a value refers to one of our tables, services or classes."""
-    return TABLE_PREFIX in text or "conbool-" in text or text in (HAND_BACK_CLASS, ORIGIN_CLASS)
+    """True when a value refers to one of our tables, services or classes.
+
+    Whole names are compared: an admin's own file may well be called ``/etc/postfix/conbool-checks``.
+    """
+    return (
+        TABLE_PREFIX in text
+        or text.partition(":")[0] in TRANSPORTS
+        or _CLEANUPS.fullmatch(text) is not None
+        or text in (HAND_BACK_CLASS, ORIGIN_CLASS)
+    )

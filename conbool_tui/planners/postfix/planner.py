@@ -33,6 +33,12 @@ _PARAMETERS = (
     names.HAND_BACK_CLASS,
     names.ORIGIN_CLASS,
 )
+_KIND_ORDER = {
+    ChangeKind.SERVICE_BLOCK: 0,
+    ChangeKind.PARAMETER: 1,
+    ChangeKind.SERVICE_OPTION: 2,
+    ChangeKind.FILE: 3,
+}
 _STEP_ORDER = {Step.A: 0, Step.B: 1, Step.C: 2, Step.D: 3, Step.SCOPE: 4}
 
 
@@ -65,7 +71,7 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
     _plan_tables(facts, folder, wanted, changes, files)
     _plan_master(facts, designer, changes, files)
     _plan_main(facts, designer, changes, files)
-    changes.sort(key=lambda change: _STEP_ORDER[change.step])
+    changes.sort(key=_reading_order)
     return Plan(
         system="postfix",
         instance=facts.instance,
@@ -76,6 +82,11 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
         reload=("postfix reload",) if files else (),
         health_ports=wanted.ports,
     )
+
+
+def _reading_order(change: Change) -> tuple[int, bool, int]:
+    """By step; in a step what decides the way of the mail first, the tables it uses after it, our own record last."""
+    return _STEP_ORDER[change.step], change.path.endswith("/" + names.PREVIOUS), _KIND_ORDER[change.kind]
 
 
 def _check(facts: PostfixFacts, answers: Answers) -> None:

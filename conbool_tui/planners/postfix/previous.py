@@ -77,7 +77,8 @@ def base_list(current: Optional[str], recorded: Optional[Recorded]) -> Optional[
         return recorded.value if recorded.explicit else None
     if own == items:
         return current
-    return ", ".join(own) if own else None
+    # With a record an empty rest is the admin's doing: whoever emptied the list did not ask for the default.
+    return ", ".join(own) if own or recorded is not None else None
 
 
 def without_restrictions(items: tuple[str, ...]) -> tuple[str, ...]:

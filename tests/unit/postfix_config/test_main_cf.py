@@ -123,7 +123,7 @@ def test_problems_name_the_line() -> None:
     assert MainCf.parse(b"a = 1\n").problems() == ()
 
 
-# ------------------------------------------------------------------------------------------------ changing in place
+# ---------------------------------------------------------------------------------------- changing in place
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Callable, Optional
 
 import pytest
 from hypothesis import assume, given
@@ -176,7 +177,7 @@ def test_problems_are_told(data: bytes, told: str) -> None:
         (HEAD + b" -o a=1\n" + HEAD + b"\n", "3", HEAD + b" -o a=1\n" + HEAD + b"\n  -o a=3\n"),
     ],
 )
-def test_set_option_writes_one_override(before: bytes, value: str, after: bytes) -> None:
+def test_set_option_writes_one_override(before: bytes, value: str, after: Optional[bytes]) -> None:
     expected = HEAD + b"\n  -o { a = b,\n # in\n   x,\n  d }\n" if after is None else after
     assert after_set(before, value) == expected
     assert after_set(expected, value) == expected
@@ -364,12 +365,13 @@ def test_a_damaged_block_is_never_followed(damage: tuple[bytes, bytes]) -> None:
     master.add_block("lane", BLOCK)
     data = (master.to_bytes() + b"tail unix - - n - - smtp\n").replace(*damage)
     master = MasterCf.parse(data)
-    for action in (
+    actions: list[Callable[[], object]] = [
         lambda: master.remove_block("lane"),
         lambda: master.replace_block("lane", BLOCK),
         lambda: master.add_block("lane", BLOCK),
         lambda: master.block("lane"),
-    ):
+    ]
+    for action in actions:
         with pytest.raises(ConfigTextError, match="do not pair up"):
             action()
     assert master.to_bytes() == data
@@ -384,8 +386,12 @@ def test_an_indented_line_behind_the_block_stops_its_removal() -> None:
     master.add_block("lane", BLOCK)
     data = master.to_bytes() + b"# c\n\n  -o a=b\n"
     master = MasterCf.parse(data)
-    for action in (lambda: master.remove_block("lane"), lambda: master.replace_block("lane", BLOCK)):
-        with pytest.raises(ConfigTextError, match="Line 10 of master.cf is indented"):
+    actions: list[Callable[[], object]] = [
+        lambda: master.remove_block("lane"),
+        lambda: master.replace_block("lane", BLOCK),
+    ]
+    for action in actions:
+        with pytest.raises(ConfigTextError, match=r"Line 10 of master\.cf is indented"):
             action()
     assert master.to_bytes() == data
 

@@ -1,0 +1,149 @@
+"""Hypothesis strategies: hosts as admins leave them behind, and answers."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from hypothesis import strategies as st
+
+from conbool_tui.answers import Answers, Inbound, Markers, Scope, SmartHost, Spam
+from conbool_tui.facts import PostfixFacts
+
+from .facts_builder import MAIN, MASTER, TABLE_TYPES, facts_for
+
+TABLES = ("regexp:/etc/postfix/a", "pcre:/etc/postfix/conbool-checks", "hash:/etc/postfix/c")
+CHECKS = st.one_of(
+    st.none(),
+    st.lists(st.sampled_from(TABLES), max_size=3, unique=True).map(", ".join),
+    st.just("$my_checks, regexp:/etc/postfix/a"),
+    st.just("inline:{ {X-A=REJECT no, never}, {X-B=HOLD} } regexp:/etc/postfix/a"),
+)
+INHERITED = st.one_of(st.none(), st.just("$header_checks"), st.just("regexp:/etc/postfix/mime"), st.just(""))
+RESTRICTIONS = st.lists(
+    st.sampled_from(
+        [
+            "permit_mynetworks",
+            "permit_sasl_authenticated",
+            "check_client_access hash:/etc/postfix/clients",
+            "check_sender_access inline:{example.com=OK, {example.org=REJECT not you}}",
+            "check_policy_service { inet:127.0.0.1:10023, timeout=10s }",
+            "warn_if_reject reject_unknown_client_hostname",
+            "warn_if_reject reject_unauth_destination",
+            "reject_unauth_pipelining",
+            "reject_rbl_client zen.example.org",
+            "$my_restrictions",
+        ]
+    ),
+    max_size=4,
+    unique=True,
+)
+ENDINGS = st.sampled_from(
+    [
+        (),
+        ("permit",),
+        ("reject_unauth_destination",),
+        ("reject_unauth_destination", "permit"),
+        ("defer_unauth_destination",),
+        ("reject",),
+        ("REJECT_UNAUTH_DESTINATION",),
+    ]
+)
+LISTS = st.one_of(
+    st.none(), st.builds(lambda items, end, comma: comma.join([*items, *end]), RESTRICTIONS, ENDINGS, st.sampled_from([", ", " "]))
+)
+SINGLE = {
+    "relayhost": ["", "[smtp.provider.example]:587", "[mail.conbool.com]:25", "mail.conbool.com", "[mail.conbool.com.other.example]"],
+    "default_transport": ["smtp", "smtp:[smtp.provider.example]:25"],
+    "transport_maps": ["hash:/etc/postfix/transport", "$my_transport, inline:{ {b.example=smtp:[x]:25} }"],
+    "sender_dependent_default_transport_maps": ["hash:/etc/postfix/sender_transport"],
+    "sender_dependent_relayhost_maps": ["hash:/etc/postfix/sender_relay, hash:/etc/postfix/more"],
+    "smtpd_restriction_classes": ["mine, yours"],
+    "smtp_header_checks": ["regexp:/etc/postfix/smtp_checks"],
+    "receive_override_options": ["no_address_mappings", "no_header_body_checks,no_milters"],
+    "smtp_tls_security_level": ["may", "encrypt", "dane"],
+    "smtp_tls_CAfile": ["/etc/ssl/ca.pem"],
+    "smtpd_sasl_auth_enable": ["yes"],
+    "cleanup_service_name": ["my-cleanup"],
+    "smtpd_proxy_filter": ["127.0.0.1:10024"],
+    "inet_protocols": ["ipv4", "ipv6"],
+}
+OVERRIDES = [
+    "-o smtpd_relay_restrictions=permit_mynetworks,reject_unauth_destination",
+    "-o { smtpd_recipient_restrictions = check_client_access hash:/etc/postfix/clients, reject }",
+    "-o { smtpd_data_restrictions = permit_mynetworks, reject_unauth_pipelining }",
+    "-o smtpd_sender_restrictions=",
+    "-o receive_override_options=no_header_body_checks",
+    "-o receive_override_options=no_address_mappings",
+    "-o cleanup_service_name=my-cleanup",
+    "-o content_filter=",
+    "-o content_filter=scan:[127.0.0.1]:10024",
+]
+MY_CLEANUP = [
+    "",
+    "  -o header_checks=pcre:/etc/postfix/own\n",
+    "  -o { header_checks = pcre:/etc/postfix/own, regexp:/etc/postfix/two }\n  -o mime_header_checks=\n",
+]
+PORT_25 = ["smtp      inet", "25        inet", "192.0.2.1:smtp inet"]
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> PostfixFacts:
+    """A Postfix host before Conbool came."""
+    lines = [MAIN, "my_checks = regexp:/etc/postfix/b\nmy_restrictions = reject_unknown_sender_domain\nmy_transport = hash:/etc/postfix/t\n"]
+
+    def put(name: str, value: Optional[str]) -> None:
+        if value is not None:
+            lines.append(f"{name} = {value}".rstrip() + "\n")
+
+    put("header_checks", draw(CHECKS))
+    put("mime_header_checks", draw(INHERITED))
+    put("nested_header_checks", draw(INHERITED))
+    for kind in ("data", "recipient", "relay", "sender"):
+        put(f"smtpd_{kind}_restrictions", draw(LISTS))
+    for name in draw(st.lists(st.sampled_from(sorted(SINGLE)), unique=True, max_size=4)):
+        put(name, draw(st.sampled_from(SINGLE[name])))
+    behind = draw(st.booleans())
+    if behind:
+        put("content_filter", "scan:[127.0.0.1]:10024")
+    overrides = draw(st.lists(st.sampled_from(OVERRIDES), unique_by=lambda text: text.split("=")[0].split("{ ")[-1].split()[-1], max_size=3))
+    master = MASTER.replace("smtp      inet", draw(st.sampled_from(PORT_25)), 1)
+    head, _, tail = master.partition("\n")
+    master = head + "\n" + "".join(f"  {one}\n" for one in overrides) + tail
+    if draw(st.booleans()):
+        master += "submission inet n - y - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n"
+        master += draw(st.sampled_from(["", "  -o cleanup_service_name=my-cleanup\n", "  -o receive_override_options=no_header_body_checks\n"]))
+    if behind:
+        master += "127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"
+        master += draw(
+            st.sampled_from(["", "  -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks\n"])
+        )
+    master += "my-cleanup unix n - y - 0 cleanup\n" + draw(st.sampled_from(MY_CLEANUP))
+    types = TABLE_TYPES if draw(st.booleans()) else TABLE_TYPES - {"pcre"}
+    return facts_for("".join(lines), master, table_types=types)
+
+
+@st.composite
+def some_answers(draw: st.DrawFn) -> Answers:
+    """Complete answers."""
+    mode = draw(st.sampled_from(["domains", "everything", "senders"]))
+    return Answers(
+        domains=("example.com", "a-b.de", "a.b.de"),
+        smart_host=draw(
+            st.sampled_from(
+                [
+                    SmartHost(),
+                    SmartHost(ca_file="/etc/ssl/conbool.pem"),
+                    SmartHost(client_certificate="/etc/ssl/me.pem", client_key="/etc/ssl/me.key"),
+                ]
+            )
+        ),
+        scope=Scope(mode=mode, senders=("alice@example.com", "@example.org") if mode == "senders" else ()),
+        conbool_networks=draw(st.sampled_from([(), ("198.51.100.0/24",), ("198.51.100.0/24", "2001:db8:c::/48")])),
+        inbound=Inbound(return_mode=draw(st.sampled_from(["hand_back", "conbool_delivers"]))),
+        markers=Markers(
+            trust=draw(st.sampled_from(["local", "conbool"])),
+            released=draw(st.sampled_from(["X-Conbool-Released", "X-Out"])),
+            spam=draw(st.sampled_from([("X-Conbool-Flag", "X-Conbool-Spam"), ("X-Spammy",), ()])),
+        ),
+        spam=Spam(action=draw(st.sampled_from(["folder", "header", "none"]))),
+    )
