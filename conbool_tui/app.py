@@ -107,7 +107,8 @@ class WizardApp(App[int], inherit_bindings=False):
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGHUP, signal.SIGTERM):
-                loop.add_signal_handler(number, self._on_signal, number)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop.add_signal_handler(number, self._on_signal, number)
         self.push_screen(FLOW[0].build())
 
     def go_to(self, step: FlowStep) -> None:

@@ -83,11 +83,14 @@ def some(items: Sequence[str], limit: int = _LISTED) -> str:
 
 
 def error_lines(error: ConboolError) -> str:
-    """An error in its three parts for the terminal."""
-    parts = error.lines()
-    return "\n".join(
-        [paragraph(f"conbool-tui: {parts[0]}", 0, 2)] + [paragraph(part, 2) for part in parts[1:]]
-    )
+    """An error in its three parts for the terminal; a part of several lines keeps them."""
+    lines: list[str] = []
+    for number, part in enumerate(error.lines()):
+        for line in part.split("\n"):
+            depth = len(line) - len(line.lstrip(" "))
+            lead = "" if lines else "conbool-tui: "
+            lines.append(paragraph(lead + line.strip(" "), (2 if number else 0) + depth, 2 + depth))
+    return "\n".join(lines)
 
 
 def json_value(value: Any) -> Any:

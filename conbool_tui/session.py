@@ -18,7 +18,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.errors import CheckFailedError, NeedsRootError, UsageError
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
-from conbool_tui.findings import Finding
+from conbool_tui.findings import Finding, Status
 from conbool_tui.host import Host
 from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
@@ -58,6 +58,10 @@ class Session:
                 present and none was named.
             UsageError: the named mail system is unknown.
         """
+        return _usable(self._chosen(facts))
+
+    def _chosen(self, facts: HostFacts) -> Detection:
+        """The one detection that is meant, usable or not. Raises as ``target``."""
         if self.mail_system is not None:
             named = facts.get(self.mail_system)
             if named is None:
@@ -67,7 +71,7 @@ class Session:
                     "",
                     f"Give --mail-system one of: {known}.",
                 )
-            return _usable(named)
+            return named
         found = [detection for detection in facts.detections if detection.outcome is not Outcome.ABSENT]
         if not found:
             raise CheckFailedError(
@@ -83,7 +87,7 @@ class Session:
                 "Only one of them can be worked on at a time.",
                 f"Give {choices}.",
             )
-        return _usable(found[0])
+        return found[0]
 
     def complete(self, answers: Answers, facts: HostFacts) -> Answers:
         """Fill what the admin left open from the facts (domains detected) and check the answers against host
@@ -234,12 +238,20 @@ class Session:
 
         answers = answers_file.checked(answers or Answers())
         facts = self.detect(answers.instance)
-        target = self.target(facts)
+        target = self._chosen(facts)
+        findings: list[Finding] = []
+        if target.outcome is Outcome.BROKEN:
+            # What broke it may be what the admin wants to know: go on with what needs no working mail system.
+            summary = f"{target.system}: {(target.reason or target.summary).rstrip('.')}."
+            findings.append(Finding("mail-system", Status.FAIL, summary, remedy=target.remedy))
+        else:
+            _usable(target)
         if target.postfix is not None:
             _check_instance(answers, target.postfix)
             if not answers.domains:
                 answers = dataclasses.replace(answers, domains=default_domains(target.postfix))
-        return run_checks(self.host, self.state_dir, facts, target, answers, progress or _silent)
+        findings += run_checks(self.host, self.state_dir, facts, target, answers, progress or _silent)
+        return findings
 
     def save_answers(self, answers: Answers, path: str) -> None:
         """Write an answers file, mode 0600; a relative path counts from the current folder.

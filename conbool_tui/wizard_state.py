@@ -7,12 +7,12 @@ A field is declared in ``answers`` only; here its text is converted and checked 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from typing import Optional, Union
 
+from conbool_tui import answer_forms
 from conbool_tui.answers import Answers, Inbound, Markers, Scope, SmartHost, Spam
 from conbool_tui.errors import ConboolError, ExitCode
 from conbool_tui.facts import Detection, HostFacts, PostfixFacts
@@ -20,13 +20,7 @@ from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Receipt
 
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
-_HEADER = re.compile(r"[!-9;-~]+\Z")  # ftext of RFC 5322, section 3.6.8
-_LOCAL_PART = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}\Z")
 _SEPARATORS = re.compile(r"[\s,;]+")
-MAX_NAME = 253
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 class FieldError(ValueError):
@@ -48,6 +42,7 @@ class FieldSpec:
     step: str
     choices: tuple[str, ...]
     example: object
+    form: str
 
 
 def _collect(owner: type, prefix: str = "") -> Iterable[FieldSpec]:
@@ -61,6 +56,7 @@ def _collect(owner: type, prefix: str = "") -> Iterable[FieldSpec]:
                 meta["step"],
                 meta["choices"],
                 meta["example"],
+                meta["form"],
             )
 
 
@@ -86,196 +82,52 @@ def split_list(text: str) -> list[str]:
     return [item for item in _SEPARATORS.split(text) if item]
 
 
-def host_name(text: str) -> str:
-    """A host name (RFC 1123), lower case, without final dot.
+def convert(form: str, text: str) -> Union[str, int]:
+    """One value of a form of ``answer_forms`` in its normal spelling.
 
     Raises:
-        FieldError: it is none.
+        FieldError: it does not have that form.
     """
-    name = text.strip().rstrip(".").lower()
-    if not name:
-        raise FieldError("A name is missing.", "Type a host name, for example mail.conbool.com.")
-    if name.startswith("["):
-        raise FieldError(
-            "Brackets are not part of the name.", "Type the name alone; no MX lookup is made anyway."
-        )
-    if ":" in name:
-        raise FieldError(
-            "A colon is not part of a name.", "Type the name here and the port in its own field."
-        )
-    name = _ascii_name(name)
-    labels = name.split(".")
-    if len(name) > MAX_NAME or not all(_LABEL.match(label) for label in labels):
-        raise FieldError(f"{_short(text)} is not a host name.", "Use letters, digits, hyphens and dots.")
-    return name
-
-
-def domain_name(text: str) -> str:
-    """A mail domain, lower case, international names in their xn-- form.
-
-    Raises:
-        FieldError: it is none.
-    """
-    if "@" in text:
-        raise FieldError(f"{_short(text)} is an address.", "Type the part behind the @.")
-    name = host_name(text)
-    last = name.rsplit(".", 1)[-1]
-    if "." not in name or last.isdigit():
-        raise FieldError(f"{_short(text)} is not a mail domain.", "Type it in full, for example example.com.")
-    return name
-
-
-def port_number(text: str) -> int:
-    """A TCP port.
-
-    Raises:
-        FieldError: it is none.
-    """
-    stripped = text.strip()
-    if not (stripped.isascii() and stripped.isdigit()) or not 1 <= int(stripped) <= 65535:
-        raise FieldError(
-            f"{_short(text) or 'Nothing'} is not a port.",
-            "Type a number from 1 to 65535; the service uses 25.",
-        )
-    return int(stripped)
-
-
-def file_path(text: str) -> Optional[str]:
-    """An absolute path, or None when nothing is typed.
-
-    Raises:
-        FieldError: it is relative.
-    """
-    path = text.strip()
-    if not path:
-        return None
-    if not path.startswith("/") or path.endswith("/"):
-        raise FieldError(
-            f"{_short(path)} is not the full path of a file.",
-            "Begin with a slash, for example /etc/ssl/private/mail.pem.",
-        )
-    return path
-
-
-def header_name(text: str) -> str:
-    """The name of a header field (RFC 5322, section 2.2).
-
-    Raises:
-        FieldError: it is none.
-    """
-    name = text.strip().rstrip(":")
-    if not _HEADER.match(name):
-        raise FieldError(
-            f"{_short(text) or 'Nothing'} is not a header name.",
-            "Type a name without blanks, for example X-Conbool-Released.",
-        )
-    return name
-
-
-def folder_name(text: str) -> str:
-    """A mailbox folder's name.
-
-    Raises:
-        FieldError: it is empty or holds characters no mail server takes.
-    """
-    name = text.strip()
-    if not name or any(ord(char) < 32 or char in '"\\' for char in name):
-        raise FieldError(
-            "This is not a folder name.", "Type the folder's name as users see it, for example Junk."
-        )
-    return name
-
-
-def sender_pattern(text: str) -> str:
-    """A sender: an address or @domain; the domain in lower case.
-
-    Raises:
-        FieldError: it is neither.
-    """
-    local, at, domain = text.strip().rpartition("@")
-    if not at:
-        raise FieldError(
-            f"{_short(text)} has no @.",
-            "Type an address (alice@example.com) or a whole domain (@example.com).",
-        )
-    if local and not _LOCAL_PART.match(local):
-        raise FieldError(
-            f"{_short(text)} is not an address.",
-            "Type it without name and brackets, for example alice@example.com.",
-        )
-    return f"{local}@{domain_name(domain)}"
-
-
-def networks(items: Sequence[str]) -> tuple[str, ...]:
-    """Addresses and networks in CIDR form, each once.
-
-    Raises:
-        FieldError: one is no network, has host bits, is everything, or lies inside another.
-    """
-    found: list[Network] = []
-    for item in items:
-        network = _network(item)
-        for other in found:
-            if network.version == other.version and network.overlaps(other) and network != other:
-                raise FieldError(f"{network} and {other} overlap.", "Keep the larger one only.")
-        if network not in found:
-            found.append(network)
-    return tuple(str(network) for network in found)
-
-
-def _network(item: str) -> Network:
+    text = text.strip()
     try:
-        network = ipaddress.ip_network(item, strict=False)
-    except ValueError:
-        raise FieldError(
-            f"{_short(item)} is not an address.", "Type addresses or networks such as 198.51.100.0/24."
-        ) from None
-    if network.prefixlen == 0:
-        raise FieldError(
-            f"{item} is every address there is.", "Type only the addresses shown in the Setup Assistant."
-        )
-    if "/" in item and ipaddress.ip_interface(item).ip != network.network_address:
-        raise FieldError(
-            f"{item} is an address inside a network.",
-            f"Type {network}, or the address without /{network.prefixlen}.",
-        )
-    return network
+        return answer_forms.FORMS[form](text)
+    except answer_forms.FormError as error:
+        what, _, todo = str(error).partition("; ")
+        subject = answer_forms.shown(text) if text else "The field"
+        raise FieldError(f"{subject} {what.rstrip('.')}.", todo[:1].upper() + todo[1:]) from None
 
 
-def _ascii_name(name: str) -> str:
-    if name.isascii():
-        return name
-    try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise FieldError(
-            f"{_short(name)} is not a domain name.", "Use letters, digits, hyphens and dots."
-        ) from None
+def convert_list(form: str, text: str) -> tuple[str, ...]:
+    """The values of a list, each once.
 
-
-def _short(text: str) -> str:
-    text = "".join(char if char.isprintable() else "?" for char in text.strip())
-    return text if len(text) <= 40 else text[:38] + ".."
+    Raises:
+        FieldError: one does not have the form, or one network lies in another.
+    """
+    values = tuple(dict.fromkeys(str(convert(form, item)) for item in split_list(text)))
+    if form == "network":
+        for first, second in answer_forms.overlaps(list(values)):
+            raise FieldError(f"{first} and {second} overlap.", "Keep the larger one only.")
+    return values
 
 
 # --- the draft ------------------------------------------------------------------------------------
 
-_CONVERT: Mapping[str, Callable[[str], object]] = {
-    "smart_host.host": host_name,
-    "smart_host.port": port_number,
-    "smart_host.tls_name": lambda text: host_name(text) if text.strip() else None,
-    "smart_host.ca_file": file_path,
-    "smart_host.client_certificate": file_path,
-    "smart_host.client_key": file_path,
-    "scope.mode": lambda text: text,
-    "scope.senders": lambda text: tuple(dict.fromkeys(sender_pattern(item) for item in split_list(text))),
-    "conbool_networks": lambda text: networks(split_list(text)),
-    "markers.trust": lambda text: text,
-    "markers.released": header_name,
-    "markers.spam": lambda text: tuple(dict.fromkeys(header_name(item) for item in split_list(text))),
-    "spam.action": lambda text: text,
-    "spam.folder": folder_name,
-}
+_TEXT_KEYS = (
+    "smart_host.host",
+    "smart_host.port",
+    "smart_host.tls_name",
+    "smart_host.ca_file",
+    "smart_host.client_certificate",
+    "smart_host.client_key",
+    "scope.mode",
+    "scope.senders",
+    "conbool_networks",
+    "markers.trust",
+    "markers.released",
+    "markers.spam",
+    "spam.action",
+    "spam.folder",
+)
 
 
 class Draft:
@@ -284,15 +136,20 @@ class Draft:
 
     Args:
         answers: where to begin.
-        detected: hosted domains found on the host, offered and chosen unless ``answers`` names its own.
+        detected: hosted domains found on the host that are meant when the admin names none.
+        others: further names the host takes mail for, offered but not chosen.
     """
 
-    def __init__(self, answers: Optional[Answers] = None, detected: Sequence[str] = ()) -> None:
+    def __init__(
+        self, answers: Optional[Answers] = None, detected: Sequence[str] = (), others: Sequence[str] = ()
+    ) -> None:
         base = answers or Answers()
         self._base = base
-        self._texts = {key: _text(_get(base, key)) for key in _CONVERT}
+        self._texts = {key: _text(_get(base, key)) for key in _TEXT_KEYS}
         chosen = base.domains or tuple(detected)
-        self._domains = {domain: domain in chosen for domain in dict.fromkeys((*detected, *chosen))}
+        offered = dict.fromkeys((*detected, *chosen, *(name for name in others if _is_domain(name))))
+        self._domains = {domain: domain in chosen for domain in offered}
+        detected = (*detected, *others)
         self._detected = frozenset(detected)
         self._loop_headers = dict(base.markers.loop_headers)
         self.instance = base.instance
@@ -324,7 +181,7 @@ class Draft:
         Raises:
             FieldError: one is no domain; then none is added.
         """
-        names = tuple(domain_name(item) for item in split_list(text))
+        names = convert_list("domain", text)
         for name in names:
             self._domains[name] = True
         return names
@@ -341,10 +198,11 @@ class Draft:
         Raises:
             FieldError: it is no header name.
         """
-        if not text.strip() or header_name(text) == Answers().loop_header(domain):
+        name = str(convert("loop header", text)) if text.strip() else ""
+        if not name or name == Answers().loop_header(domain):
             self._loop_headers.pop(domain, None)
         else:
-            self._loop_headers[domain] = header_name(text)
+            self._loop_headers[domain] = name
 
     # texts
 
@@ -372,9 +230,12 @@ class Draft:
         if key == "spam.folder" and self.text("spam.action") != "folder":
             return None
         try:
-            value = _CONVERT[key](self._texts[key])
+            value = self._convert(key)
         except FieldError as error:
             return error
+        is_address = self._texts["smart_host.host"].strip().replace(".", "").isdigit()
+        if key == "smart_host.tls_name" and not value and is_address:
+            return FieldError("The smart host is an address.", "Type the name its certificate must carry.")
         if key == "scope.senders" and not value:
             return FieldError(
                 "No sender is listed.", "Type at least one address or @domain, or choose another mode."
@@ -402,7 +263,7 @@ class Draft:
     def errors(self, keys: Optional[Iterable[str]] = None) -> dict[str, FieldError]:
         """Every error among ``keys`` (all fields when not given), in their order."""
         found = {}
-        for key in keys if keys is not None else ("domains", *_CONVERT):
+        for key in keys if keys is not None else ("domains", *_TEXT_KEYS):
             error = self.error(key)
             if error is not None:
                 found[key] = error
@@ -419,7 +280,7 @@ class Draft:
             "markers": {},
             "spam": {},
         }
-        for key in _CONVERT:
+        for key in _TEXT_KEYS:
             group, _, name = key.rpartition(".")
             values[group][name] = self._value(key)
         values["markers"]["loop_headers"] = {
@@ -432,9 +293,18 @@ class Draft:
         changes["instance"] = self.instance
         return dataclasses.replace(self._base, **changes)  # type: ignore[arg-type]  # names and types come from the fields themselves
 
+    def _convert(self, key: str) -> object:
+        spec, text = FIELDS[key], self._texts[key]
+        declared = _get(Answers(), key)
+        if isinstance(declared, tuple):
+            return convert_list(spec.form, text)
+        if declared is None and not text.strip():
+            return None
+        return text if spec.choices else convert(spec.form, text)
+
     def _value(self, key: str) -> object:
         try:
-            return _CONVERT[key](self._texts[key])
+            return self._convert(key)
         except FieldError:
             return _get(self._base, key)
 
@@ -452,6 +322,13 @@ class Draft:
     def changed(self) -> bool:
         """True when something was edited since it was last saved or applied."""
         return self.snapshot() != self._kept
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        return answer_forms.domain(name) == name
+    except answer_forms.FormError:
+        return False
 
 
 def _get(answers: Answers, key: str) -> object:
@@ -501,12 +378,14 @@ class WizardState:
         self,
         facts: HostFacts,
         detection: Optional[Detection],
-        unfinished: Optional[Receipt],
-        instance: Optional[str],
+        unfinished: Optional[Receipt] = None,
+        instance: Optional[str] = None,
+        domains: Sequence[str] = (),
     ) -> None:
         """Take over what one look at the host brought.
 
-        Answers already edited are kept when it is the same mail system and instance as before.
+        ``domains`` are those meant when the admin names none. Answers already edited are kept when it is the
+        same mail system and instance as before.
         """
         before = self.postfix
         self.facts, self.detection, self.unfinished, self.stale = facts, detection, unfinished, False
@@ -514,7 +393,7 @@ class WizardState:
         if after is None:
             return
         if before is None or before.instance != after.instance:
-            self.draft = Draft(self.start_answers, after.domains.all())
+            self.draft = Draft(self.start_answers, domains, after.domains.all())
         if instance is not None and self.draft.instance != instance:
             self.draft.instance = instance
             self.draft.keep()

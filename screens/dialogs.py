@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.receipt import ProgressSink
-from conbool_tui.wizard_state import FieldError, FieldSpec, file_path
+from conbool_tui.wizard_state import FieldError, FieldSpec, convert
 from screens.base import BaseScreen
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
@@ -20,7 +20,13 @@ from screens.widgets.field import Field
 from screens.widgets.lines import Text, TextPane
 
 _PATH = FieldSpec(
-    "save.path", "Save to", "Full path of the file; only root can read it (mode 0600).", "general", (), None
+    key="save.path",
+    label="Save to",
+    help="Full path of the file; only root can read it (mode 0600).",
+    step="general",
+    choices=(),
+    example=None,
+    form="file",
 )
 DEFAULT_PATH = "/root/conbool-answers.yaml"
 
@@ -101,9 +107,7 @@ class SaveScreen(BaseScreen):
         """Save in a thread."""
         field = self.query_one(Field)
         try:
-            path = file_path(field.box.value)
-            if path is None:
-                raise FieldError("A path is missing.", f"Type one, for example {DEFAULT_PATH}.")
+            path = str(convert("file", field.box.value))
         except FieldError as error:
             field.tell(error)
             field.box.focus()

@@ -30,6 +30,10 @@ class WizardSession(Protocol):
         """The one mail system to work on, or an error that says why there is none."""
         ...
 
+    def complete(self, answers: Answers, facts: HostFacts) -> Answers:
+        """The answers with what the admin left open filled in from the facts."""
+        ...
+
     def plan(self, answers: Answers, facts: Optional[HostFacts] = None) -> Plan:
         """Everything that would change."""
         ...

@@ -278,11 +278,10 @@ class StepScreen(WizardScreen):
         self.collect()
         wrong = [key for key in self.field_keys if self.tell(key) is not None]
         if wrong:
-            self.focus_field(wrong[0])
             error = self._told[wrong[0]]
             mark = glyphs.current().fail
-            self.call_after_refresh(
-                self.say, [Line(f"{mark} {FIELDS[wrong[0]].label}: {error.what}", "fail")]
+            self.say_at(
+                self._target(wrong[0]), [Line(f"{mark} {FIELDS[wrong[0]].label}: {error.what}", "fail")]
             )
             return
         self.go_on()

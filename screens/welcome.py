@@ -9,6 +9,7 @@ from typing import Any, Optional
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.receipt import Progress, ProgressSink, Receipt
@@ -32,6 +33,7 @@ class Found:
     target: Optional[Detection]
     obstacle: Optional[ConboolError]
     unfinished: Optional[Receipt]
+    domains: tuple[str, ...] = ()
 
 
 class WelcomeScreen(WizardScreen):
@@ -90,9 +92,14 @@ class WelcomeScreen(WizardScreen):
             unfinished = session.unfinished()
             facts = session.detect(instance)
             try:
-                return Found(facts, session.target(facts), None, unfinished)
+                target = session.target(facts)
             except ConboolError as error:
                 return Found(facts, None, error, unfinished)
+            try:
+                domains = session.complete(Answers(instance=instance), facts).domains
+            except ConboolError:
+                domains = ()
+            return Found(facts, target, None, unfinished, domains)
 
         self.set_reason("start", "still looking at this server")
         self.run_job("look", LOOKING, call)
@@ -108,7 +115,7 @@ class WelcomeScreen(WizardScreen):
             pane.show(error_lines(error or ConboolError("Nothing was found out.")))
             self.set_reason("start", "this server could not be looked at")
             return
-        self.wizard.state.found(found.facts, found.target, found.unfinished, self._instance)
+        self.wizard.state.found(found.facts, found.target, found.unfinished, self._instance, found.domains)
         lines: list[Line] = []
         if found.unfinished is not None:
             lines.extend([*unfinished_lines(found.unfinished), Line("")])

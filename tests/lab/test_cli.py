@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_an_unknown_domain_is_pointed_out(untouched: tuple[Lab, PostfixMachine])
     assert "exmaple.com: not among the domains hosted" in flat(done.stdout)
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown key": ({"smart_hots": {}}, ["smart_hots: unknown key", "smart_host?"]),
     "misspelt key": ({"scope": {"mod": "domains"}}, ["scope.mod: unknown key", "scope.mode?"]),
     "no domain": ({"domains": ["not a domain"]}, ["domains", '"not a domain"']),
@@ -128,7 +129,6 @@ BAD = {
         ["/etc/expired.pem", "expired on"],
     ),
     "no CA": ({"smart_host": {"ca_file": "/etc/no.pem"}}, ["/etc/no.pem does not exist"]),
-    "no instance": ({"instance": "postfix-out"}, ["no Postfix instance postfix-out"]),
 }
 
 

@@ -42,7 +42,7 @@ def _unicode(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class Driver:
     """The wizard with its keyboard, read as the admin reads it: by the text on the screen."""
 
-    def __init__(self, app: WizardApp, pilot: Pilot[Optional[int]], session: FakeSession) -> None:
+    def __init__(self, app: WizardApp, pilot: Pilot[int], session: FakeSession) -> None:
         self.app = app
         self.pilot = pilot
         self.session = session

@@ -4,6 +4,7 @@ call takes]``.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import Optional
@@ -26,11 +27,11 @@ class SlowSession(FakeSession):
 
     def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
         time.sleep(self.delay)
-        receipt = super().apply(plan, progress)
-        print("applied", file=sys.stderr) if "--tell" in sys.argv else None
-        return receipt
+        return super().apply(plan, progress)
 
 
 if __name__ == "__main__":
+    if "--deaf" in sys.argv:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     SlowSession.delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     sys.exit(run_wizard(SlowSession()))

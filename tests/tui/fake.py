@@ -162,6 +162,12 @@ class FakeSession:
             )
         return found[0]
 
+    def complete(self, answers: Answers, facts: HostFacts) -> Answers:
+        postfix = self.target(facts).postfix
+        assert postfix is not None
+        own = postfix.expanded["myhostname"]
+        return replace(answers, domains=tuple(name for name in postfix.domains.all() if name != own))
+
     def plan(self, answers: Answers, facts: Optional[HostFacts] = None) -> Plan:
         self.planned.append(answers)
         if self.plan_error is not None:

@@ -16,6 +16,7 @@ from conbool_tui.planners.postfix.lists import (
     REFUSING,
     insert_before,
     join_list,
+    refuses,
     split_list,
     split_restrictions,
 )
@@ -23,6 +24,7 @@ from conbool_tui.planners.postfix.ports import lane_ports
 from conbool_tui.planners.postfix.previous import Record, Recorded, base_list, base_scalar
 from conbool_tui.planners.postfix.sources import Source, find_sources, option_base
 
+_STRICT_LEVELS = frozenset({"encrypt", "dane-only", "fingerprint", "verify", "secure"})
 _HEADING = "# Written by conbool-tui; run conbool-tui to change it.\n"
 
 
@@ -93,10 +95,20 @@ class Designer:
             smtpd=self._smtpd_chroot(),
             cleanup=self._chroot("cleanup", "unix"),
         )
-        ports = lane_ports(facts, ("gate", "split", "released", "untrusted"))
+        port_25 = [source for source in self.sources if source.service.id in facts.port_25_services]
+        public = ("main.cf", *facts.port_25_services)
+        self.proxied = any(one.where in public for one in facts.proxy_filters)
+        # Where port 25 leaves aliases and canonical names to the way back from a content filter, mail that
+        # skips the filter has to be mapped in a lane of its own.
+        unmapped = any("no_address_mappings" in source.overrides for source in port_25)
+        roles = ("gate", "split", "released", "untrusted")
+        if unmapped and answers.conbool_networks and not self.proxied:
+            roles = (*roles, "arrivals")
+        ports = lane_ports(facts, roles)
         self.gate_port, self.split_port = ports["gate"], ports["split"]
         self.released_port, self.untrusted_port = ports["released"], ports["untrusted"]
-        self.wanted.ports = (self.gate_port, self.split_port, self.released_port, self.untrusted_port)
+        self.arrivals_port = ports.get("arrivals")
+        self.wanted.ports = tuple(ports[role] for role in roles)
 
     # --- the host as it is without us
     # ----------------------------------------------------------------------------------------------
@@ -168,6 +180,12 @@ class Designer:
         ca_file = smart_host.ca_file or (None if has_ca_file else self.facts.system_ca_file)
         own_checks = self.facts.parameters.get("smtp_header_checks", "").strip()
         checks = join_list([self.table(names.DROP_ORIGIN, patterns=True), *split_list(own_checks)])
+        # Both would speak for other servers: the first is read where no policy table is, the second is a name.
+        cleared = [
+            name
+            for name in ("smtp_tls_per_site", "smtp_tls_servername")
+            if self.facts.parameters.get(name, "").strip()
+        ]
         self._table(
             names.DROP_ORIGIN,
             header_tables.drop_headers([names.ORIGIN_HEADER]),
@@ -176,7 +194,7 @@ class Designer:
             "A note about the client must not come back with the mail.",
         )
         self.wanted.blocks["smart-host"] = Block(
-            services.smart_host_service(self.columns, smart_host, ca_file, checks),
+            services.smart_host_service(self.columns, smart_host, ca_file, checks, cleared),
             Step.A,
             f"Delivery service for {smart_host.host}",
             (
@@ -194,7 +212,7 @@ class Designer:
                 Step.A,
             )
         relayhost = self.own_scalar("relayhost")
-        if relayhost and smart_host.host.lower() in relayhost.lower():
+        if relayhost and self._is_smart_host(relayhost):
             self._set(
                 "relayhost",
                 "",
@@ -206,6 +224,14 @@ class Designer:
                 ),
             )
             self._remember("relayhost", relayhost)
+            level = self.facts.expanded.get("smtp_tls_security_level", "").strip().lower()
+            if level in _STRICT_LEVELS:
+                self._notice(
+                    "warn",
+                    f"smtp_tls_security_level = {level} now holds for all hosts that mail outside the scope goes "
+                    "to directly; mail to those without TLS waits in the queue. The usual level is may.",
+                    Step.A,
+                )
         elif relayhost:
             mode = self.answers.scope.mode
             text = (
@@ -235,7 +261,8 @@ class Designer:
             self.own_scalar("default_transport") or self.default_of("default_transport") or "smtp"
         )
         if mode == "everything":
-            lines = [f"<>\t{default_transport if ':' in default_transport else default_transport + ':'}"]
+            null = self.facts.parameters.get("empty_address_default_transport_maps_lookup_key") or "<>"
+            lines = [f"{null}\t{default_transport if ':' in default_transport else default_transport + ':'}"]
             kept = [*own_items, self.table(names.SENDERS)]
             old_routes = split_list(self.facts.parameters.get("sender_dependent_relayhost_maps", ""))
             if old_routes:
@@ -316,10 +343,10 @@ class Designer:
         to_untrusted = services.filter_action(loopback, self.untrusted_port)
         to_split = services.always(services.filter_action(loopback, self.split_port))
         released, spam = answers.markers.released, answers.markers.spam
-        security = None if self.facts.parameters.get("smtp_tls_security_level", "").strip() else "may"
-        fallback = self.facts.expanded.get("smtp_fallback_relay", "")
-        clear_fallback = "" if answers.smart_host.host.lower() in fallback.lower() else None
-        recipients = services.split_recipients(split_list(self.facts.parameters.get("transport_maps", "")))
+        clear_fallback = (
+            "" if self._is_smart_host(self.facts.expanded.get("smtp_fallback_relay", "")) else None
+        )
+        recipients = self._split_recipients()
 
         self._table(
             names.GATE_CHECKS,
@@ -328,8 +355,19 @@ class Designer:
             "Who is not believed",
             "A marker from such a client is removed and leads nowhere.",
         )
+        arrivals = ""
+        if self.arrivals_port is not None:
+            arrivals = services.lane_service(
+                self.columns,
+                loopback,
+                self.arrivals_port,
+                "arrivals",
+                names.ARRIVALS_CLEANUP,
+                to_split,
+                mapped=False,
+            ) + services.cleanup_service(self.columns, names.ARRIVALS_CLEANUP, "arrivals", "")
         self.wanted.blocks["lane"] = Block(
-            services.direct_service(self.columns, security, clear_fallback)
+            services.direct_service(self.columns, self._direct_security(), clear_fallback)
             + services.reinject_service(self.columns, loopback)
             + services.lane_service(
                 self.columns, loopback, self.gate_port, "gate", names.GATE_CLEANUP, to_split
@@ -341,8 +379,17 @@ class Designer:
                 self.columns, loopback, self.split_port, "split", names.SPLIT_CLEANUP, recipients
             )
             + services.cleanup_service(
-                self.columns, names.SPLIT_CLEANUP, "split", self.table(names.SPLIT_CHECKS, patterns=True)
-            ),
+                self.columns,
+                names.SPLIT_CLEANUP,
+                "split",
+                join_list(
+                    [
+                        self.table(names.DROP_ORIGIN, patterns=True),
+                        self.table(names.SPLIT_CHECKS, patterns=True),
+                    ]
+                ),
+            )
+            + arrivals,
             Step.C,
             "The lane for mail that must not go to the smart host",
             "It takes one recipient at a time: hosted ones to their mailbox, others to their own MX.",
@@ -384,7 +431,7 @@ class Designer:
     def released_lane(self) -> None:
         """Step D: released mail gets the same bypass and loses a spam flag."""
         to_released = services.filter_action(self.loopback, self.released_port)
-        recipients = services.split_recipients(split_list(self.facts.parameters.get("transport_maps", "")))
+        recipients = self._split_recipients()
         self._table(
             names.SPLIT_CHECKS,
             header_tables.released_rule(self.answers.markers.released, to_released),
@@ -428,14 +475,15 @@ class Designer:
         senders only.
         """
         networks = self.answers.conbool_networks
+        arrival = services.filter_action(self.loopback, self.arrivals_port or self.split_port)
+        if self.proxied:
+            # smtpd(8) takes no FILTER action where it hands mail to a proxy filter (access(5)).
+            arrival = f"PREPEND {names.ORIGIN_HEADER}: {header_tables.HANDED_OVER}"
         data_checks: list[str] = []
         if networks:
             self._table(
                 names.ARRIVALS,
-                [
-                    f"{network}\t{services.filter_action(self.loopback, self.split_port)}"
-                    for network in networks
-                ],
+                [f"{network}\t{arrival}" for network in networks],
                 Step.C,
                 "Conbool's addresses",
                 "Mail they hand over never goes back to the smart host, whatever its headers.",
@@ -460,7 +508,21 @@ class Designer:
             "The note leads a marked message to the station that removes the marker.",
         )
 
+        if self._authenticates():
+            self._table(
+                names.AUTHENTICATED,
+                [f"/./\tPREPEND {names.ORIGIN_HEADER}: untrusted"],
+                Step.C,
+                "Who authenticates on port 25 is not believed",
+                "An account, wherever it logs in from, must not be able to forge a marker.",
+            )
+            data_checks.insert(0, f"check_sasl_access {self.table(names.AUTHENTICATED, kind='regexp')}")
+
         def merge(own: Sequence[str]) -> Sequence[str]:
+            if self.answers.markers.trust != "local":
+                # This class permits nobody, so it cannot cut the list short, but a permit of the list could
+                # cut off the class.
+                return [*data_checks, names.ORIGIN_CLASS, *own]
             stop = next((index for index, item in enumerate(own) if item == "permit"), len(own))
             return [*data_checks, *own[:stop], names.ORIGIN_CLASS, *own[stop:]]
 
@@ -498,7 +560,13 @@ class Designer:
             "Who may hand mail back",
             "Conbool's addresses.",
         )
-        self._table(names.SENDER_DOMAIN, ["/^.+@([^@]+)$/\t$1"], Step.C, "The domain of a sender address", "")
+        self._table(
+            names.SENDER_DOMAIN,
+            ["/^.+@([^@]+)$/\t$1"],
+            Step.C,
+            "The domain of a sender address",
+            "Subdomains of a hosted domain must not match.",
+        )
         self._table(
             names.HAND_BACK_DOMAINS,
             [f"{domain}\tOK" for domain in self.domains],
@@ -556,6 +624,26 @@ class Designer:
         )
         self._remember("smtpd_restriction_classes", own)
 
+    def _authenticates(self) -> bool:
+        """True when a service of port 25 offers SASL."""
+        found = [one for one in self.sources if one.service.id in self.facts.port_25_services]
+        return any(
+            (
+                one.service.option("smtpd_sasl_auth_enable")
+                or self.facts.expanded.get("smtpd_sasl_auth_enable")
+            )
+            == "yes"
+            for one in found
+        )
+
+    def _seen(self, entries: Sequence[str]) -> tuple[str, ...]:
+        """The entries with those that are a ``$name`` replaced by what the name holds."""
+        found: list[str] = []
+        for entry in entries:
+            value = self.facts.expanded.get(entry.strip("${}()"), "") if entry.startswith("$") else entry
+            found += split_restrictions(value)
+        return tuple(found)
+
     def _restriction(
         self,
         name: str,
@@ -582,7 +670,7 @@ class Designer:
                 continue
             own_text = base_list(service.option(name), self.record.get(f"{service.id}/{name}")) or ""
             own = split_restrictions(own_text)
-            if (only_refusing and not set(own) & set(REFUSING)) or (only_set and not own):
+            if (only_refusing and not refuses(self._seen(own))) or (only_set and not own):
                 continue
             self.wanted.options[(service_name, kind, name)] = Setting(
                 join_list(merge(own)), step, f"{title} ({service.id})", reason
@@ -599,7 +687,7 @@ class Designer:
         expanded = (
             visible if own_value is None else split_restrictions(self.facts.expanded.get(name, in_force))
         )
-        if (only_refusing and not set(expanded) & set(REFUSING)) or (only_set and not visible):
+        if (only_refusing and not refuses(expanded)) or (only_set and not visible):
             return merged
         self._set(name, join_list(merge(visible)), step, title, reason)
         self._remember(name, own_value, default=join_list(visible))
@@ -614,7 +702,10 @@ class Designer:
         markers = self.answers.markers
         self._table(
             names.MARKERS,
-            header_tables.marker_rules(self.loop_headers(), markers.released, action),
+            [
+                *header_tables.marker_rules(self.loop_headers(), markers.released, action),
+                *(header_tables.handed_over_rule(action) if self.proxied else []),
+            ],
             Step.C,
             "Markers of mail that has been through Conbool",
             "Such mail never goes to the smart host again.",
@@ -679,7 +770,11 @@ class Designer:
                 "Headers of attached messages stay unchecked by us",
                 "A marker in an attached message is no marker; without this they would follow header_checks.",
             )
-            self._remember("nested_header_checks", self._explicit_inherited("nested_header_checks", own))
+            self._remember(
+                "nested_header_checks",
+                self._explicit_inherited("nested_header_checks", own),
+                default="$header_checks",
+            )
             self._set(
                 "mime_header_checks",
                 join_list(mime),
@@ -690,7 +785,11 @@ class Designer:
                     "by calling a file a calendar."
                 ),
             )
-            self._remember("mime_header_checks", self._explicit_inherited("mime_header_checks", own))
+            self._remember(
+                "mime_header_checks",
+                self._explicit_inherited("mime_header_checks", own),
+                default="$header_checks",
+            )
         self._cleanups(
             behind_filter, spam, split_list(own or ""), split_list(own_mime), split_list(own_nested)
         )
@@ -713,19 +812,20 @@ class Designer:
         if current is None:
             return None
         without = base_list(current, None)
-        if (
-            recorded is not None
-            and not recorded.explicit
-            and split_list(without or "") == split_list(own_header_checks or "")
-        ):
-            return None
-        if recorded is not None and split_list(without or "") == split_list(recorded.value):
-            return recorded.value if recorded.explicit else None
+        if recorded is not None:
+            before = self.record.get("header_checks")
+            meant = recorded.value if recorded.explicit else "$header_checks"
+            for checks in (own_header_checks or "", before.value if before is not None else ""):
+                if split_list(without or "") == _resolved(meant, checks):
+                    return recorded.value if recorded.explicit else None
         return current if without == current else (without or "")
 
     def _inherited(self, name: str, own_header_checks: Optional[str]) -> str:
+        """The checks in force, with ``$header_checks`` written out: ours must not come along with it."""
         explicit = self._explicit_inherited(name, own_header_checks)
-        return explicit if explicit is not None else (own_header_checks or "")
+        return join_list(
+            _resolved("$header_checks" if explicit is None else explicit, own_header_checks or "")
+        )
 
     def _cleanups(
         self,
@@ -735,59 +835,67 @@ class Designer:
         own_mime: Sequence[str],
         own_nested: Sequence[str],
     ) -> None:
-        """Give every entrance that must differ from main.cf its own cleanup service."""
-        text = ""
-        made: set[str] = set()
+        """Give every entrance whose header checks must differ from main.cf a cleanup service of its own.
+
+        It takes over the options of the cleanup service the entrance had, which other entrances may share.
+        """
+        made: dict[str, str] = {}
         drop_pickup = self.answers.markers.trust == "conbool"
+        flagged_before = behind_filter and any(one.scanned and not one.bare for one in self.sources)
         for source in self.sources:
             drop = source.submission or (drop_pickup and source.service.command == "pickup")
             ours = not source.scanned
-            if not drop and not (ours and (behind_filter or source.bare)):
+            base = self.facts.service(source.cleanup, "unix")
+            shadowed = base is not None and any(base.option(name) is not None for name in _CHECKS)
+            if not drop and not (ours and (behind_filter or source.bare or shadowed)):
                 continue
+            host_checks, host_mime, host_nested = _checks_of(base, own, own_mime, own_nested)
             checks = [self.table(names.DROP_MARKERS, patterns=True)] if drop else []
             checks += [self.table(names.MARKERS, patterns=True)] if ours and not drop else []
-            mime = [] if source.bare else list(own_mime)
+            mime = [] if source.bare else list(host_mime)
             mime += [self.table(names.CALENDAR, patterns=True)] if ours else []
             if not source.bare:
-                checks += [*([] if drop else spam), *own]
-            title = (
-                f"Markers are removed at {source.service.id}"
-                if drop
-                else f"Header checks behind the content filter ({source.service.id})"
-            )
-            reason = (
-                "Who authenticates must not be able to forge a marker."
-                if drop
-                else "Mail is scanned first; only then may a marker send it past the smart host."
-            )
-            if source.cleanup is not None:
-                self._extend_cleanup(source, checks, mime, title, reason)
+                checks += [*([] if drop or flagged_before else spam), *host_checks]
+            if drop:
+                title = f"Markers are removed at {source.service.id}"
+                reason = "Who authenticates must not be able to forge a marker."
+            elif behind_filter:
+                title = f"Header checks behind the content filter ({source.service.id})"
+                reason = "Mail is scanned first; only then may a marker send it past the smart host."
             else:
-                name = (
-                    "conbool"
-                    + ("-submission" if drop else "")
-                    + ("-scanned" if source.scanned else "")
-                    + ("-bare" if source.bare else "")
-                    + "-cleanup"
-                )
-                self._option(source, "cleanup_service_name", name, title, reason)
-                if name not in made:
-                    made.add(name)
-                    nested = "" if source.bare else join_list(own_nested)
-                    text += self._cleanup_text(name, checks, mime, nested, source.bare)
-            if source.bare and ours:
-                overrides = join_list(source.overrides).replace(", ", ",")
+                title = f"Header checks at {source.service.id}"
+                reason = "This entrance does not use the header checks of main.cf."
+            name = (
+                "conbool"
+                + ("-submission" if drop else "")
+                + ("-scanned" if source.scanned else "")
+                + ("-bare" if source.bare else "")
+                + (f"-{source.cleanup}" if source.cleanup != "cleanup" else "")
+                + "-cleanup"
+            )
+            self._option(source, "cleanup_service_name", name, title, reason)
+            made[name] = self._cleanup_text(
+                name, base, checks, mime, "" if source.bare else join_list(host_nested), source.bare
+            )
+            if source.bare and (ours or drop):
+                overrides = ",".join(source.overrides)
                 self._option(source, "receive_override_options", overrides, title, reason)
-        if text:
+        if made:
             self.wanted.blocks["cleanup"] = Block(
-                text,
+                "".join(made.values()),
                 Step.C,
                 "Cleanup services with their own header checks",
                 "Entrances differ in whom they believe and in what was scanned already.",
             )
 
     def _cleanup_text(
-        self, name: str, checks: Sequence[str], mime: Sequence[str], nested: str, bare: bool
+        self,
+        name: str,
+        base: Optional[Service],
+        checks: Sequence[str],
+        mime: Sequence[str],
+        nested: str,
+        bare: bool,
     ) -> str:
         options = [
             ("syslog_name", names.SYSLOG_PREFIX + "checks"),
@@ -797,35 +905,18 @@ class Designer:
         ]
         if bare:
             options.append(("body_checks", ""))
-        return services.entry(f"{name} unix n - {self.columns.cleanup} - 0 cleanup", options)
-
-    def _extend_cleanup(
-        self, source: Source, checks: Sequence[str], mime: Sequence[str], title: str, reason: str
-    ) -> None:
-        """The entrance has the admin's own cleanup service: put our tables in front of its checks."""
-        cleanup = self.facts.service(source.cleanup or "", "unix")
-        if cleanup is None:
-            return
-        for name, wanted in (("header_checks", checks), ("mime_header_checks", mime)):
-            own_option = option_base(cleanup, name, self.record)
-            if own_option is not None:
-                own_option = base_list(own_option, None) or ""
-            ours = [item for item in wanted if names.is_ours(item)]
-            fallback = [item for item in wanted if not names.is_ours(item)]
-            own = list(split_list(own_option)) if own_option is not None else fallback
-            value = [*ours, *own] if name == "header_checks" else [*own, *ours]
-            self._cleanup_option(cleanup, name, join_list(value), own_option, title, reason)
-
-    def _cleanup_option(
-        self, cleanup: Service, name: str, value: str, own: Optional[str], title: str, reason: str
-    ) -> None:
-        self.wanted.options[(cleanup.name, cleanup.type, name)] = Setting(value, Step.C, title, reason)
-        self._remember(f"{cleanup.id}/{name}", own)
+        chroot = self.columns.cleanup
+        if base is not None:
+            chroot = "y" if base.chroot else "n"
+            ours = {option for option, _ in options}
+            options += [(one.name, one.value) for one in base.options if one.name not in ours]
+        return services.entry(f"{name} unix n - {chroot} - 0 cleanup", options)
 
     def _option(self, source: Source, name: str, value: str, title: str, reason: str) -> None:
         service = source.service
         self.wanted.options[(service.name, service.type, name)] = Setting(value, Step.C, title, reason)
-        self._remember(f"{service.id}/{name}", option_base(service, name, self.record))
+        own = option_base(service, name, self.record)
+        self._remember(f"{service.id}/{name}", own, default=self.facts.parameters.get(name, ""))
 
     def _remember(self, key: str, own: Optional[str], default: str = "") -> None:
         """Write down the admin's own value; for one that was not set, the default then in force."""
@@ -835,3 +926,42 @@ class Designer:
 
     def _default_note(self, key: str) -> str:
         return "" if "/" in key else self.default_of(key)
+
+
+_CHECKS = ("header_checks", "mime_header_checks", "nested_header_checks")
+
+
+def _resolved(value: str, header_checks: str) -> tuple[str, ...]:
+    """The items of a value, with those of ``header_checks`` in the place of ``$header_checks``."""
+    found: list[str] = []
+    for item in split_list(value):
+        inner = (
+            split_list(header_checks)
+            if item.strip("${}()") == "header_checks" and item[0] == "$"
+            else (item,)
+        )
+        found += inner
+    return tuple(found)
+
+
+def _checks_of(
+    cleanup: Optional[Service], own: Sequence[str], mime: Sequence[str], nested: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """The header, MIME and nested checks of a cleanup service without us; ``own``, ``mime`` and ``nested`` are
+    those of main.cf.
+    """
+    if cleanup is None:
+        return tuple(own), tuple(mime), tuple(nested)
+    text = cleanup.option("header_checks")
+    header = tuple(own) if text is None else split_list(text)
+    found = [header]
+    for name, inherited in (("mime_header_checks", mime), ("nested_header_checks", nested)):
+        value = cleanup.option(name)
+        if value is not None:
+            found.append(_resolved(value, join_list(header)))
+        elif text is not None and tuple(inherited) == tuple(own):
+            # Its default is $header_checks, which in this service means the service's own.
+            found.append(header)
+        else:
+            found.append(tuple(inherited))
+    return tuple(found)

@@ -13,6 +13,9 @@ from conbool_tui.planners.postfix.names import ORIGIN_HEADER
 
 _NAMES_PER_PATTERN = 50
 _PREFIX = "X-Conbool-"
+HANDED_OVER = "handed-over"
+"""The word in the note about the client that says: one of Conbool's addresses."""
+
 _SPECIAL = set(".^$*+?()[]{}|\\/")
 
 # A parameter named method outside of quoted strings: only such a text/calendar part is an iTIP message
@@ -117,6 +120,11 @@ def calendar_rule(action: str) -> list[str]:
 def origin_rule(action: str) -> list[str]:
     """Mail of clients that are not believed."""
     return [f"/^{ORIGIN_HEADER}:[[:space:]]*untrusted[[:space:]]*$/ {action}"]
+
+
+def handed_over_rule(action: str) -> list[str]:
+    """Mail of Conbool's addresses, on hosts where only a header can say so."""
+    return [f"/^{ORIGIN_HEADER}:[[:space:]]*{HANDED_OVER}[[:space:]]*$/ {action}"]
 
 
 def keep_headers(names: Iterable[str]) -> list[str]:

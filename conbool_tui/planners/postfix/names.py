@@ -17,6 +17,7 @@ DIRECT_TRANSPORT = "conbool-direct"
 REINJECT_TRANSPORT = "conbool-reinject"
 GATE_CLEANUP = "conbool-gate-cleanup"
 SPLIT_CLEANUP = "conbool-split-cleanup"
+ARRIVALS_CLEANUP = "conbool-arrivals-cleanup"
 RELEASED_CLEANUP = "conbool-released-cleanup"
 UNTRUSTED_CLEANUP = "conbool-untrusted-cleanup"
 MARKER_CLEANUP = "conbool-cleanup"
@@ -30,7 +31,7 @@ bypass, only to the marker's removal.
 """
 
 TRANSPORTS = (SMART_HOST_TRANSPORT, DIRECT_TRANSPORT, REINJECT_TRANSPORT)
-_CLEANUPS = re.compile(r"conbool(-[a-z]+)*-cleanup")
+_CLEANUPS = re.compile(r"conbool-(.+-)?cleanup")
 
 SENDERS = "senders"
 ARRIVALS = "arrivals.cidr"

@@ -34,7 +34,7 @@ def lane_ports(facts: PostfixFacts, roles: tuple[str, ...]) -> dict[str, int]:
             chosen[role] = port
         used.add(port)
     used.update(listener.port for listener in facts.listeners)
-    for content_filter in facts.content_filters:
+    for content_filter in (*facts.content_filters, *facts.proxy_filters):
         used.add(_port_of(content_filter.value))
     free = iter(port for port in range(_FIRST, _LAST + 1) if port not in used)
     for role in roles:

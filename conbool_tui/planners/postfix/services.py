@@ -78,7 +78,11 @@ def entry(head: str, options: Sequence[tuple[str, str]]) -> str:
 
 
 def smart_host_service(
-    columns: Columns, smart_host: SmartHost, ca_file: Optional[str], header_checks: str
+    columns: Columns,
+    smart_host: SmartHost,
+    ca_file: Optional[str],
+    header_checks: str,
+    cleared: Sequence[str],
 ) -> str:
     """Step A: the client that talks to the smart host and to nobody else.
 
@@ -97,6 +101,7 @@ def smart_host_service(
         ("smtp_fallback_relay", ""),
         ("smtp_header_checks", header_checks),
     ]
+    options += [(name, "") for name in cleared]
     if ca_file:
         options.append(("smtp_tls_CAfile", ca_file))
     if smart_host.ca_file:
@@ -114,7 +119,11 @@ def direct_service(columns: Columns, security_level: Optional[str], fallback_rel
     """Step C: delivery to the recipient's own MX. ``security_level`` and ``fallback_relay`` None keep the
     host's own setting.
     """
-    options = [("syslog_name", names.SYSLOG_PREFIX + "direct"), ("smtp_sasl_auth_enable", "no")]
+    options = [
+        ("syslog_name", names.SYSLOG_PREFIX + "direct"),
+        ("smtp_tls_wrappermode", "no"),
+        ("smtp_sasl_auth_enable", "no"),
+    ]
     if security_level is not None:
         options.append(("smtp_tls_security_level", security_level))
     if fallback_relay is not None:
@@ -137,6 +146,8 @@ def reinject_service(columns: Columns, loopback: Loopback) -> str:
             ("smtp_tls_policy_maps", ""),
             ("smtp_sasl_auth_enable", "no"),
             ("smtp_fallback_relay", ""),
+            ("smtp_discard_ehlo_keywords", ""),
+            ("smtp_discard_ehlo_keyword_address_maps", ""),
             ("smtp_generic_maps", ""),
             ("smtp_header_checks", ""),
             ("smtp_mime_header_checks", ""),
@@ -150,11 +161,19 @@ def reinject_service(columns: Columns, loopback: Loopback) -> str:
 
 
 def lane_service(
-    columns: Columns, loopback: Loopback, port: int, role: str, cleanup: str, recipients: str
+    columns: Columns,
+    loopback: Loopback,
+    port: int,
+    role: str,
+    cleanup: str,
+    recipients: str,
+    *,
+    mapped: bool = True,
 ) -> str:
     """A loopback smtpd. ``recipients`` is its smtpd_recipient_restrictions, ``cleanup`` the cleanup
-    service behind it.
+    service behind it; ``mapped``: addresses were rewritten and aliases expanded already.
     """
+    overrides = ("no_milters", "no_address_mappings", "no_unknown_recipient_checks")
     return entry(
         f"{loopback.service(port)} inet n - {columns.smtpd} - - smtpd",
         [
@@ -179,20 +198,27 @@ def lane_service(
             ("smtpd_discard_ehlo_keywords", ""),
             ("smtpd_discard_ehlo_keyword_address_maps", ""),
             ("strict_rfc821_envelopes", "no"),
+            ("message_size_limit", "0"),
+            ("smtpd_upstream_proxy_protocol", ""),
+            # Keys of the look-ups in transport_maps are those of transport(5): a subdomain is ".domain".
+            ("parent_domain_matches_subdomains", ""),
             ("smtpd_sasl_auth_enable", "no"),
             ("smtpd_tls_security_level", "none"),
             ("smtpd_tls_wrappermode", "no"),
-            ("receive_override_options", "no_milters,no_address_mappings,no_unknown_recipient_checks"),
+            (
+                "receive_override_options",
+                ",".join(item for item in overrides if mapped or item != "no_address_mappings"),
+            ),
         ],
     )
 
 
-def split_recipients(transport_maps: Sequence[str]) -> str:
+def split_recipients(transport_maps: Sequence[str], route: str) -> str:
     """The lane's decision per recipient: hosted here, routed by hand in transport_maps, or else to the
     recipient's own MX.
     """
     entries = ["permit_auth_destination"]
-    entries.extend(f"check_recipient_access pipemap:{{{table},static:OK}}" for table in transport_maps)
+    entries.extend(f"check_recipient_access pipemap:{{{table},{route}}}" for table in transport_maps)
     entries.append(f"check_recipient_access static:{{FILTER {names.DIRECT_TRANSPORT}:}}")
     entries.append("permit")
     return ", ".join(entries)
@@ -221,5 +247,7 @@ def cleanup_service(
             ("mime_header_checks", mime_checks),
             ("nested_header_checks", nested),
             ("body_checks", body),
+            # The message was accepted once; the lines that stations add must not make it too large.
+            ("message_size_limit", "0"),
         ],
     )

@@ -14,15 +14,25 @@ from typing import Optional
 from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.planners.postfix.lists import split_list
 from conbool_tui.planners.postfix.names import SYSLOG_PREFIX, is_ours
-from conbool_tui.planners.postfix.previous import Recorded
+from conbool_tui.planners.postfix.previous import Recorded, base_list
 
 _NO_CHECKS = "no_header_body_checks"
+_LISTS = frozenset(
+    {
+        "header_checks",
+        "mime_header_checks",
+        "smtpd_data_restrictions",
+        "smtpd_recipient_restrictions",
+        "smtpd_relay_restrictions",
+        "smtpd_sender_restrictions",
+    }
+)
 
 
 @dataclass(frozen=True)
 class Source:
     """One entrance. ``scanned``: mail leaves it for a content filter; ``bare``: it skips header checks;
-    ``cleanup``: the admin's own cleanup service.
+    ``cleanup``: the cleanup service it had.
     """
 
     service: Service
@@ -30,16 +40,27 @@ class Source:
     scanned: bool
     bare: bool
     overrides: tuple[str, ...]
-    cleanup: Optional[str]
+    cleanup: str
 
 
 def option_base(service: Service, name: str, record: Mapping[str, Recorded]) -> Optional[str]:
-    """The admin's own ``-o`` value of a service, None when there was none."""
+    """The admin's own ``-o`` value of a service, None when there was none; an edit made after us counts as
+    the admin's.
+    """
     current = service.option(name)
     recorded = record.get(f"{service.id}/{name}")
-    if recorded is None:
-        return None if current is not None and is_ours(current) else current
-    return recorded.value if recorded.explicit else None
+    if current is None:
+        return None
+    if name in _LISTS:
+        return base_list(current, recorded)
+    if name == "receive_override_options" and recorded is not None:
+        own, now = split_list(recorded.value), split_list(current)
+        if now == tuple(item for item in own if item != _NO_CHECKS):
+            return recorded.value if recorded.explicit else None
+        return current if _NO_CHECKS in now or _NO_CHECKS not in own else ",".join((_NO_CHECKS, *now))
+    if not is_ours(current):
+        return current
+    return recorded.value if recorded is not None and recorded.explicit else None
 
 
 def is_lane(service: Service) -> bool:
@@ -59,7 +80,6 @@ def find_sources(facts: PostfixFacts, record: Mapping[str, Recorded]) -> tuple[S
             return own if own is not None else facts.parameters.get(name, "")
 
         overrides = split_list(effective("receive_override_options"))
-        own_cleanup = option_base(service, "cleanup_service_name", record)
         found.append(
             Source(
                 service=service,
@@ -67,7 +87,7 @@ def find_sources(facts: PostfixFacts, record: Mapping[str, Recorded]) -> tuple[S
                 scanned=bool(effective("content_filter").strip()),
                 bare=_NO_CHECKS in overrides,
                 overrides=tuple(item for item in overrides if item != _NO_CHECKS),
-                cleanup=None if own_cleanup in (None, "cleanup") else own_cleanup,
+                cleanup=effective("cleanup_service_name") or "cleanup",
             )
         )
     return tuple(found)

@@ -43,6 +43,7 @@ def test_fields() -> None:
 
 
 @pytest.mark.skipif(not BUNDLE.exists(), reason="no CA bundle on this system")
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_every_trusted_authority_can_be_read() -> None:
     blocks = BUNDLE.read_text().split("-----END CERTIFICATE-----")[:-1]
     assert len(blocks) > 50

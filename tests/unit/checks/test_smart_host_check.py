@@ -54,7 +54,7 @@ def context(authority: trustme.CA, name: str = NAME, ask: bool = False, **more: 
 
 
 def look(folder: Path, port: int, host: str = NAME, timeout: float = 3.0, **more: Optional[str]) -> Found:
-    wanted = SmartHost(host=host, port=port, ca_file="/ca.pem", **more)  # type: ignore[arg-type]
+    wanted = SmartHost(host=host, port=port, ca_file="/ca.pem", **more)
     findings = SmartHostCheck(Host(str(folder)), wanted, "mx1.example.com", timeout=timeout).run()
     assert len({finding.id for finding in findings}) == len(findings) == 6
     return {finding.id.partition(".")[2]: finding for finding in findings}

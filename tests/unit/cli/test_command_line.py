@@ -25,6 +25,7 @@ from conbool_tui.errors import (
     RolledBackError,
 )
 from conbool_tui.findings import Finding, Status
+from conbool_tui.host import Host
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, ProgressSink, Receipt
 from conbool_tui.session import Session
@@ -85,7 +86,6 @@ class FakeSession(Session):
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeSession]:
     made = type("Made", (FakeSession,), {"applied": 0, "planned": samples.plan()})
     monkeypatch.setattr(cli, "Session", made)
-    monkeypatch.setattr(cli, "Host", cli.Host)
     monkeypatch.setattr(log, "record", lambda host, text: None)
     return made
 
@@ -278,8 +278,12 @@ def test_unexpected_errors_show_no_traceback(
     def broken(context: Context) -> int:
         raise KeyError("inside")
 
+    def record(host: Host, text: str) -> str:
+        written.append(text)
+        return "/var/log/x.log"
+
     monkeypatch.setitem(cli._COMMANDS, "detect", broken)
-    monkeypatch.setattr(log, "record", lambda host, text: written.append(text) or "/var/log/x.log")
+    monkeypatch.setattr(log, "record", record)
     assert cli.main(["detect"]) == ExitCode.UNEXPECTED
     out, err = capsys.readouterr()
     assert "Traceback" not in out + err
@@ -416,7 +420,7 @@ def test_asking_on_a_terminal(tmp_path: Path) -> None:
 
 @as_root
 def test_log(tmp_path: Path) -> None:
-    host = cli.Host(str(tmp_path))
+    host = Host(str(tmp_path))
     (tmp_path / "var/log").mkdir(parents=True)
     old = os.umask(0o000)
     try:
@@ -438,4 +442,4 @@ def test_log(tmp_path: Path) -> None:
 
 @as_root
 def test_log_never_stops_the_work(tmp_path: Path) -> None:
-    assert log.record(cli.Host(str(tmp_path)), "no /var/log here") is None
+    assert log.record(Host(str(tmp_path)), "no /var/log here") is None

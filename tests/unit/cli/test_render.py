@@ -191,3 +191,5 @@ def test_receipts() -> None:
 
 def test_errors_have_three_parts() -> None:
     assert render.error_lines(UsageError("What.", "Why.", "Todo.")) == "conbool-tui: What.\n  Why.\n  Todo."
+    listing = render.error_lines(UsageError("What.", "main.cf: relayhost\n  ours: a\n  now: b", "Todo."))
+    assert listing == "conbool-tui: What.\n  main.cf: relayhost\n    ours: a\n    now: b\n  Todo."

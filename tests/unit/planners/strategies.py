@@ -49,10 +49,22 @@ ENDINGS = st.sampled_from(
     ]
 )
 LISTS = st.one_of(
-    st.none(), st.builds(lambda items, end, comma: comma.join([*items, *end]), RESTRICTIONS, ENDINGS, st.sampled_from([", ", " "]))
+    st.none(),
+    st.builds(
+        lambda items, end, comma: comma.join([*items, *end]),
+        RESTRICTIONS,
+        ENDINGS,
+        st.sampled_from([", ", " "]),
+    ),
 )
 SINGLE = {
-    "relayhost": ["", "[smtp.provider.example]:587", "[mail.conbool.com]:25", "mail.conbool.com", "[mail.conbool.com.other.example]"],
+    "relayhost": [
+        "",
+        "[smtp.provider.example]:587",
+        "[mail.conbool.com]:25",
+        "mail.conbool.com",
+        "[mail.conbool.com.other.example]",
+    ],
     "default_transport": ["smtp", "smtp:[smtp.provider.example]:25"],
     "transport_maps": ["hash:/etc/postfix/transport", "$my_transport, inline:{ {b.example=smtp:[x]:25} }"],
     "sender_dependent_default_transport_maps": ["hash:/etc/postfix/sender_transport"],
@@ -89,7 +101,10 @@ PORT_25 = ["smtp      inet", "25        inet", "192.0.2.1:smtp inet"]
 @st.composite
 def hosts(draw: st.DrawFn) -> PostfixFacts:
     """A Postfix host before Conbool came."""
-    lines = [MAIN, "my_checks = regexp:/etc/postfix/b\nmy_restrictions = reject_unknown_sender_domain\nmy_transport = hash:/etc/postfix/t\n"]
+    lines = [
+        MAIN,
+        "my_checks = regexp:/etc/postfix/b\nmy_restrictions = reject_unknown_sender_domain\nmy_transport = hash:/etc/postfix/t\n",
+    ]
 
     def put(name: str, value: Optional[str]) -> None:
         if value is not None:
@@ -105,17 +120,33 @@ def hosts(draw: st.DrawFn) -> PostfixFacts:
     behind = draw(st.booleans())
     if behind:
         put("content_filter", "scan:[127.0.0.1]:10024")
-    overrides = draw(st.lists(st.sampled_from(OVERRIDES), unique_by=lambda text: text.split("=")[0].split("{ ")[-1].split()[-1], max_size=3))
+    overrides = draw(
+        st.lists(
+            st.sampled_from(OVERRIDES),
+            unique_by=lambda text: text.split("=")[0].split("{ ")[-1].split()[-1],
+            max_size=3,
+        )
+    )
     master = MASTER.replace("smtp      inet", draw(st.sampled_from(PORT_25)), 1)
     head, _, tail = master.partition("\n")
     master = head + "\n" + "".join(f"  {one}\n" for one in overrides) + tail
     if draw(st.booleans()):
         master += "submission inet n - y - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n"
-        master += draw(st.sampled_from(["", "  -o cleanup_service_name=my-cleanup\n", "  -o receive_override_options=no_header_body_checks\n"]))
+        master += draw(
+            st.sampled_from(
+                [
+                    "",
+                    "  -o cleanup_service_name=my-cleanup\n",
+                    "  -o receive_override_options=no_header_body_checks\n",
+                ]
+            )
+        )
     if behind:
         master += "127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"
         master += draw(
-            st.sampled_from(["", "  -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks\n"])
+            st.sampled_from(
+                ["", "  -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks\n"]
+            )
         )
     master += "my-cleanup unix n - y - 0 cleanup\n" + draw(st.sampled_from(MY_CLEANUP))
     types = TABLE_TYPES if draw(st.booleans()) else TABLE_TYPES - {"pcre"}
@@ -138,7 +169,9 @@ def some_answers(draw: st.DrawFn) -> Answers:
             )
         ),
         scope=Scope(mode=mode, senders=("alice@example.com", "@example.org") if mode == "senders" else ()),
-        conbool_networks=draw(st.sampled_from([(), ("198.51.100.0/24",), ("198.51.100.0/24", "2001:db8:c::/48")])),
+        conbool_networks=draw(
+            st.sampled_from([(), ("198.51.100.0/24",), ("198.51.100.0/24", "2001:db8:c::/48")])
+        ),
         inbound=Inbound(return_mode=draw(st.sampled_from(["hand_back", "conbool_delivers"]))),
         markers=Markers(
             trust=draw(st.sampled_from(["local", "conbool"])),

@@ -109,7 +109,11 @@ def assert_lines_kept(host: PostfixFacts, after: PostfixFacts, touched: set[str]
         if f"{entry.name}/{entry.type}" in touched:
             stop = entries[index + 1].line if index + 1 < len(entries) else len(old.split(b"\n")) + 1
             changed_lines.update(range(entry.line, stop))
-    kept = tuple(text for number, text in enumerate(old.decode().split("\n"), 1) if number not in changed_lines and text)
+    kept = tuple(
+        text
+        for number, text in enumerate(old.decode().split("\n"), 1)
+        if number not in changed_lines and text
+    )
     assert is_subsequence(kept, tuple(new.decode().split("\n")))
 
 
@@ -152,7 +156,15 @@ def assert_told(plan: Plan) -> None:
     hosts(),
     some_answers(),
     some_answers(),
-    st.sampled_from(["header_checks", "smtpd_relay_restrictions", "smtpd_data_restrictions", "relayhost", "transport_maps"]),
+    st.sampled_from(
+        [
+            "header_checks",
+            "smtpd_relay_restrictions",
+            "smtpd_data_restrictions",
+            "relayhost",
+            "transport_maps",
+        ]
+    ),
 )
 def test_an_edit_in_between_survives(host: PostfixFacts, first: Answers, second: Answers, name: str) -> None:
     between = applied(host, plan_postfix(host, first))

@@ -140,6 +140,8 @@ def test_problems_name_the_line() -> None:
         # Lines that are equal in both values keep their layout; the comments between them stay.
         (b"a =\n  1,\n  # c\n  2,\n  3\n", "1,  x,  3", b"a =\n  1,\n  # c\n  x,\n  3\n"),
         (b"a = 1,\n# c\n  2\n", "1, x,  2", b"a = 1, x,\n# c\n  2\n"),
+        # Taking the element out again must not pull the next line up, though a blank before it is equal too.
+        (b"a = 1, x,\n    2\n", "1,    2", b"a = 1,\n    2\n"),
         (b"a = 1,\n# c\n  2\n", "1,", b"a = 1,\n# c\n"),
         (b"a = 1,\n# c\n\n  2\nb = 3\n", "x", b"a = x\n# c\n\nb = 3\n"),
         (b"a =\n  1,\n  2\n", "x", b"a =\n  x\n"),
@@ -164,6 +166,7 @@ def test_set_changes_the_last_definition_and_nothing_else(data: bytes, value: st
 def test_setting_the_value_it_has_changes_no_byte() -> None:
     data = b"a = 1,\n# c\n  2"
     assert after_set(data, "a", "1,  2", comment="not used") == data
+    assert after_set(b"a =\n", "a", "") == b"a =\n"
 
 
 def test_the_comment_is_only_for_a_new_parameter() -> None:

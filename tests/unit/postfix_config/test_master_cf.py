@@ -104,6 +104,7 @@ def test_of_repeated_overrides_and_services_the_last_counts() -> None:
         (b" -o {a=b  c}", [("a", "b  c")]),
         (b" -o { a = {b c}\n  # in\n  d }", [("a", "{b c}  d")]),
         (b" -o a={b c}", [("a", "{b c}")]),
+        (b" -o a=}{b c}", [("a", "}{b c}")]),
         (b" -o\n  a=b", [("a", "b")]),
         # The argument of another option is no option, whatever it looks like.
         (b" -m -oa=b -o c=d", [("c", "d")]),

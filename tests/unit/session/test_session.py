@@ -118,13 +118,17 @@ def test_ipv6_where_only_ipv4_is_spoken(session: Session, protocols: str) -> Non
     with pytest.raises(AnswerError) as caught:
         session.complete(Answers(inbound=Inbound(extra_networks=("2001:db8::/32",))), facts)
     assert caught.value.key == "inbound.extra_networks"
-    assert session.complete(Answers(conbool_networks=("198.51.100.0/24",)), facts)
+    assert session.complete(Answers(conbool_networks=("198.51.100.0/24",)), facts).conbool_networks == (
+        "198.51.100.0/24",
+    )
 
 
 @pytest.mark.parametrize("protocols", ["all", "ipv4, ipv6"])
 def test_both_protocols(session: Session, protocols: str) -> None:
     facts = samples.facts(expanded={"inet_protocols": protocols})
-    assert session.complete(Answers(conbool_networks=("2001:db8::/32",)), facts)
+    assert session.complete(Answers(conbool_networks=("2001:db8::/32",)), facts).conbool_networks == (
+        "2001:db8::/32",
+    )
 
 
 def test_two_instances(session: Session) -> None:

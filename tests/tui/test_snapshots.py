@@ -1,0 +1,164 @@
+"""A picture of every screen at the design size and at a wide one. Nothing in them depends on the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import pytest
+from textual.pilot import Pilot
+
+from conbool_tui.app import WizardApp
+from conbool_tui.errors import RolledBackError
+from conbool_tui.receipt import ChangeState
+from tests.tui.conftest import Driver
+from tests.tui.fake import (
+    ABSENT,
+    BAD,
+    BROKEN,
+    MANAGED,
+    FakeSession,
+    host_facts,
+    make_receipt,
+    present,
+    with_filter,
+)
+
+Walk = Callable[[Driver], Awaitable[None]]
+
+
+class Compare(Protocol):
+    """The fixture of pytest-textual-snapshot."""
+
+    def __call__(
+        self,
+        app: WizardApp,
+        *,
+        terminal_size: tuple[int, int],
+        run_before: Callable[[Pilot[int]], Awaitable[None]],
+    ) -> bool: ...
+
+
+def to(step: str, *then: str) -> Walk:
+    """Walk to a step and press keys there."""
+
+    async def walk(driver: Driver) -> None:
+        await driver.to(step)
+        if then:
+            await driver.press(*then)
+
+    return walk
+
+
+async def _errors(driver: Driver) -> None:
+    await driver.to("Smart host")
+    await driver.type("[mail.conbool.com]:25")
+    await driver.press("tab")
+    await driver.type("70000")
+    await driver.push("Next")
+
+
+async def _senders(driver: Driver) -> None:
+    await driver.to("Who uses")
+    await driver.press("down", "down", "space", "tab")
+    await driver.type("alice@example.com, @example.net")
+
+
+async def _history(driver: Driver) -> None:
+    await driver.push("History")
+
+
+async def _undo(driver: Driver) -> None:
+    await driver.push("History")
+    await driver.press("enter")
+
+
+async def _save(driver: Driver) -> None:
+    await driver.to("Review")
+    await driver.push("Save answers")
+    await driver.push("Save")
+
+
+async def _leave(driver: Driver) -> None:
+    await driver.to("Smart host")
+    await driver.press("x", "f10")
+
+
+async def _applied(driver: Driver) -> None:
+    await driver.to("Apply")
+    await driver.push("Apply now")
+
+
+SCREENS: dict[str, tuple[Callable[[], FakeSession], Walk]] = {
+    "welcome": (FakeSession, to("Welcome")),
+    "welcome-filter": (lambda: FakeSession(host_facts(present(with_filter()))), to("Welcome")),
+    "welcome-absent": (lambda: FakeSession(host_facts(ABSENT)), to("Welcome")),
+    "welcome-broken": (lambda: FakeSession(host_facts(BROKEN)), to("Welcome")),
+    "welcome-managed": (lambda: FakeSession(host_facts(MANAGED)), to("Welcome")),
+    "welcome-unfinished": (
+        lambda: FakeSession(crashed=make_receipt("20250101-0000-zz", ChangeState.UNFINISHED)),
+        to("Welcome"),
+    ),
+    "step-a": (FakeSession, to("Smart host")),
+    "step-a-errors": (FakeSession, _errors),
+    "step-a-preview": (FakeSession, to("Smart host", "f4")),
+    "step-c": (FakeSession, to("Loop")),
+    "step-d": (FakeSession, to("Release")),
+    "scope": (FakeSession, to("Who uses")),
+    "scope-senders": (FakeSession, _senders),
+    "review": (FakeSession, to("Review")),
+    "review-files": (FakeSession, to("Review", "f4")),
+    "apply": (FakeSession, to("Apply")),
+    "applied": (FakeSession, _applied),
+    "rolled-back": (
+        lambda: FakeSession(
+            apply_error=RolledBackError(
+                "postfix check refused the new files.",
+                "Mail would have stopped.",
+                "Read the details in History.",
+            )
+        ),
+        _applied,
+    ),
+    "test": (FakeSession, to("Test")),
+    "test-failed": (lambda: FakeSession(check_findings=BAD), to("Test")),
+    "test-transcript": (FakeSession, to("Test", "f4")),
+    "done": (FakeSession, to("Done")),
+    "history": (
+        lambda: FakeSession(receipts=[make_receipt("20250101-0000-zz", ChangeState.APPLIED)]),
+        _history,
+    ),
+    "undo": (lambda: FakeSession(receipts=[make_receipt("20250101-0000-zz", ChangeState.APPLIED)]), _undo),
+    "help": (FakeSession, to("Loop", "f1")),
+    "save": (FakeSession, _save),
+    "leave": (FakeSession, _leave),
+}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (132, 43)], ids=["80x24", "132x43"])
+@pytest.mark.parametrize("name", sorted(SCREENS))
+def test_screen(snap_compare: Compare, name: str, size: tuple[int, int]) -> None:
+    make, walk = SCREENS[name]
+    session = make()
+    app = WizardApp(lambda: session)
+
+    async def run(pilot: Pilot[int]) -> None:
+        driver = Driver(app, pilot, session)
+        await driver.settle()
+        await walk(driver)
+        await driver.settle()
+        await asyncio.sleep(0.02)
+        await driver.settle()
+
+    assert snap_compare(app, terminal_size=size, run_before=run)
+
+
+def test_too_small(snap_compare: Compare) -> None:
+    session = FakeSession()
+    app = WizardApp(lambda: session)
+
+    async def run(pilot: Pilot[int]) -> None:
+        await Driver(app, pilot, session).settle()
+
+    assert snap_compare(app, terminal_size=(50, 12), run_before=run)

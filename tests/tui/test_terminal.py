@@ -1,0 +1,216 @@
+"""The real program on a pseudo-terminal: what an emulator shows, bytes when idle, ends of every kind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+import pyte
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+
+
+class Terminal:
+    """The program on a terminal of 80x24, with an emulator that reads what it writes."""
+
+    def __init__(self, *arguments: str, environment: Optional[dict[str, str]] = None) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        env = {
+            key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TEXTUAL", "COLORTERM")
+        }
+        env.update({"TERM": "xterm-256color", "PYTHONUTF8": "1"}, **(environment or {}))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.tui.demo", *arguments],
+            cwd=ROOT,
+            env=env,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.screen = pyte.Screen(80, 24)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+
+    def read(self, seconds: float) -> bytes:
+        """What comes within this time."""
+        end = time.monotonic() + seconds
+        found = b""
+        while (rest := end - time.monotonic()) > 0:
+            if not select.select([self.master], [], [], rest)[0]:
+                break
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            found += data
+            self.raw += data
+            # pyte takes private mode reports with < for text; they draw nothing.
+            self.stream.feed(data.replace(b"\x1b[<u", b"").replace(b"\x1b[>1u", b""))
+        return found
+
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(row.rstrip() for row in self.screen.display)
+
+    def until(self, words: str) -> None:
+        """Read until the words are on the screen."""
+        end = time.monotonic() + PATIENCE
+        while words not in self.text():
+            assert time.monotonic() < end, f"{words!r} does not appear:\n{self.text()}"
+            assert self.process.poll() is None or self.read(0.2), f"the program ended:\n{self.text()}"
+            self.read(0.1)
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self.master, keys.encode())
+
+    def end(self) -> int:
+        """Exit code, once it has ended by itself."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"it does not end:\n{self.text()}"
+            with contextlib.suppress(OSError):
+                self.read(0.1)
+        with contextlib.suppress(OSError):
+            self.read(0.2)
+        return self.process.returncode
+
+    def close(self) -> None:
+        """End it whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self.master)
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def open_wizard(terminals: list[Terminal], *arguments: str, **environment: str) -> Terminal:
+    terminal = Terminal(*arguments, environment=environment)
+    terminals.append(terminal)
+    terminal.until("Postfix 3.7.11, running")
+    return terminal
+
+
+def test_it_paints_and_idle_costs_no_byte(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals)
+    assert terminal.text().splitlines()[0].strip().startswith("conbool-tui   Step 1 of 9 - Welcome")
+    assert "> [ Start ]" in terminal.text()
+    terminal.read(1.0)
+    assert terminal.read(2.0) == b""
+    terminal.send("\r")
+    terminal.until("> Smart host")
+    terminal.until("smtp_tls_policy_maps")
+    terminal.read(1.0)
+    assert terminal.read(2.0) == b"", "not even with the cursor in an input"
+    terminal.send("\x1b[21~")
+    assert terminal.end() == 0
+    assert "Nothing was changed." in terminal.text()
+
+
+def test_mouse_reports_are_never_asked_for(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals)
+    for mode in (b"?1000h", b"?1003h", b"?1006h"):
+        assert mode not in terminal.raw
+
+
+def test_to_the_end_with_enter_and_tab(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals)
+    terminal.send("\r")
+    for words in ("Step 2 of 9", "Step 3 of 9", "Step 4 of 9", "Step 5 of 9"):
+        terminal.until(words)
+        for _ in range(20):
+            if "> [ Next ]" in terminal.text():
+                break
+            terminal.send("\t")
+            terminal.read(0.3)
+        terminal.send("\r")
+    terminal.until("postfix reload" if "postfix reload" in terminal.text() else "In short")
+    terminal.until("[ Next: apply ]")
+    terminal.send("\t\r")
+    terminal.until("> [ Not yet ]")
+    terminal.send("\t\r")
+    terminal.until("Applied as change 20250102-0304-a1")
+    terminal.send("\r")
+    terminal.until("SMTP reachable.")
+    terminal.send("\r")
+    terminal.until("Setup Assistant, step Mail Server")
+    terminal.send("\r")
+    assert terminal.end() == 0
+    text = terminal.text()
+    for words in (
+        "Change 20250102-0304-a1: applied",
+        "conbool-tui undo 20250102-0304-a1",
+        "/var/lib/conbool-tui",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("kind", ["linux", "vt100", "NO_COLOR"])
+def test_plain_terminals_show_every_state_in_text(terminals: list[Terminal], kind: str) -> None:
+    environment = {"NO_COLOR": "1"} if kind == "NO_COLOR" else {"TERM": kind}
+    terminal = open_wizard(terminals, **environment)
+    text = terminal.text()
+    assert "> [ Start ]" in text
+    assert "( Recover )" in text
+    assert "OK  Postfix" in text
+    for y, row in enumerate(terminal.screen.display):
+        for x, _char in enumerate(row.rstrip()):
+            cell = terminal.screen.buffer[y][x]
+            assert cell.fg != cell.bg or cell.fg == "default", f"invisible at {x},{y}"
+            if kind == "NO_COLOR":
+                assert (cell.fg, cell.bg) == ("default", "default")
+    if kind != "NO_COLOR":
+        assert text.isascii()
+    terminal.send("\r")
+    terminal.until("> Smart host")
+    cursor = [(x, y) for y in range(1, 22) for x in range(80) if terminal.screen.buffer[y][x].reverse]
+    assert len(cursor) == 1, "the place of the next character can be seen without colour"
+
+
+def test_the_terminal_is_left_in_order(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.end() == 128 + signal.SIGTERM
+    assert b"\x1b[?1049l" in terminal.raw, "back from the alternate screen"
+    assert b"\x1b[?25h" in terminal.raw, "the cursor is shown again"
+    assert b"Traceback" not in terminal.raw
+
+
+def test_a_closed_terminal_ends_it(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals)
+    os.close(terminal.master)
+    assert terminal.process.wait(PATIENCE) in (128 + signal.SIGHUP, 129, -signal.SIGHUP)
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_it(terminals: list[Terminal]) -> None:
+    terminal = open_wizard(terminals, "0", "--deaf")
+    os.close(terminal.master)
+    assert terminal.process.wait(PATIENCE) == 129
