@@ -108,7 +108,10 @@ PROBES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a probe: the places it reached or the code of the refusal; TLS as the sinks saw it."""
+    """What became of a probe: the places it reached or the code of the refusal; TLS as the sinks saw it.
+
+    Code 421 stands for a server that did not answer or hung up.
+    """
 
     places: Sequence[str]
     code: int
@@ -123,16 +126,19 @@ def send_probe(lab: Lab, machine: PostfixMachine, probe: Probe) -> Outcome:
         machine.sendmail(message.raw, probe.recipients, sender=probe.sender)
     else:
         submission = probe.source == "submission"
-        sent = lab.send(
-            machine,
-            message,
-            probe.recipients,
-            sender=probe.sender,
-            source=STRANGER if submission else probe.source,
-            port=587 if submission else 25,
-            tls=submission or probe.source == CONBOOL,
-            auth=("alice@example.com", PASSWORD) if submission else None,
-        )
+        try:
+            sent = lab.send(
+                machine,
+                message,
+                probe.recipients,
+                sender=probe.sender,
+                source=STRANGER if submission else probe.source,
+                port=587 if submission else 25,
+                tls=submission or probe.source == CONBOOL,
+                auth=("alice@example.com", PASSWORD) if submission else None,
+            )
+        except OSError:
+            return Outcome([], 421, "-")
         code = 0 if sent.accepted else sent.code
     try:
         lab.wait_delivered(message, max(1, len(probe.expected))) if not code else lab.settle()
@@ -248,6 +254,8 @@ class Headless:
         if self.failures:
             print(f"{len(self.failures)} of the results above are not as expected:")
             print("\n".join("  " + failure for failure in self.failures))
+            print("The end of the server's mail log:")
+            print("\n".join("  " + line for line in self.machine.log().splitlines()[-60:]))
             return 1
         print("Everything went as expected.")
         return 0

@@ -101,7 +101,7 @@ class Designer:
         # Where port 25 leaves aliases and canonical names to the way back from a content filter, mail that
         # skips the filter has to be mapped in a lane of its own.
         unmapped = any("no_address_mappings" in source.overrides for source in port_25)
-        roles = ("gate", "split", "released", "untrusted")
+        roles: tuple[str, ...] = ("gate", "split", "released", "untrusted")
         if unmapped and answers.conbool_networks and not self.proxied:
             roles = (*roles, "arrivals")
         ports = lane_ports(facts, roles)
@@ -110,8 +110,7 @@ class Designer:
         self.arrivals_port = ports.get("arrivals")
         self.wanted.ports = tuple(ports[role] for role in roles)
 
-    # --- the host as it is without us
-    # ----------------------------------------------------------------------------------------------
+    # --- the host as it is without us -----------------------------------------------------------------------
 
     def _chroot(self, name: str, type: str) -> str:
         service = self.facts.service(name, type)
@@ -150,8 +149,7 @@ class Designer:
         """How one of our tables is named in a parameter."""
         return f"{self.patterns if patterns else kind}:{names.TABLE_PREFIX}{name}"
 
-    # --- collecting
-    # --------------------------------------------------------------------------------------------------------------
+    # --- collecting -----------------------------------------------------------------------------------------
 
     def _set(self, name: str, value: Optional[str], step: Step, title: str, reason: str) -> None:
         self.wanted.settings[name] = Setting(value, step, title, reason)
@@ -164,8 +162,7 @@ class Designer:
     def _notice(self, level: str, text: str, step: Optional[Step] = None) -> None:
         self.wanted.notices.append(Notice(level, text, step))
 
-    # --- step A
-    # ------------------------------------------------------------------------------------------------------------------
+    # --- step A ---------------------------------------------------------------------------------------------
 
     def smart_host(self) -> None:
         """Step A: the transport that leads to the smart host, and an old hand-made relayhost to it taken
@@ -245,8 +242,45 @@ class Designer:
                 )
             self._notice("note", text, Step.A)
 
-    # --- scope
-    # -------------------------------------------------------------------------------------------------------------------
+    def _is_smart_host(self, hops: str) -> bool:
+        """True when one of the next hops is the smart host, written in any way: ``[host]:port``, ``host``."""
+        wanted = self.answers.smart_host.host.lower()
+        for hop in split_list(hops):
+            host = (
+                hop.lower().partition("]")[0].lstrip("[")
+                if hop.startswith("[")
+                else hop.lower().partition(":")[0]
+            )
+            if host == wanted:
+                return True
+        return False
+
+    def _direct_security(self) -> Optional[str]:
+        """The TLS level for delivery to anybody's MX; None keeps the host's own.
+
+        A level above opportunistic that stands beside a relayhost was meant for that relayhost: most of the
+        world's MX hosts would fail it.
+        """
+        level = self.facts.expanded.get("smtp_tls_security_level", "").strip().lower()
+        if not level:
+            return "may"
+        has_relay = bool((self.own_scalar("relayhost") or "").strip())
+        return "may" if has_relay and level in _STRICT_LEVELS else None
+
+    def _split_recipients(self) -> str:
+        """The lane's decision per recipient, with the table that tells a route from a mere exception."""
+        own = self.facts.expanded.get("transport_maps", "")
+        if own:
+            self._table(
+                names.MANUAL_ROUTE,
+                ["/[^:]/\tOK"],
+                Step.C,
+                "What is a route of your own",
+                "An entry of transport_maps that is only a colon says: the usual way.",
+            )
+        return services.split_recipients(split_list(own), self.table(names.MANUAL_ROUTE, kind="regexp"))
+
+    # --- scope ----------------------------------------------------------------------------------------------
 
     def scope(self) -> None:
         """Scope: who uses the smart host. Sender-dependent default transports (postconf(5)) leave hosted
@@ -334,8 +368,7 @@ class Designer:
                     "warn", f"Not hosted on this server as far as it can be told: {shown}.", Step.SCOPE
                 )
 
-    # --- step C: the lane
-    # ----------------------------------------------------------------------------------------------------------
+    # --- step C: the lane -----------------------------------------------------------------------------------
 
     def lane(self) -> None:
         """Step C: the split lane, its entrances and the removal of markers that are not to be believed."""
@@ -693,8 +726,7 @@ class Designer:
         self._remember(name, own_value, default=join_list(visible))
         return True
 
-    # --- steps C and D: header checks
-    # ------------------------------------------------------------------------------------------------
+    # --- steps C and D: header checks -----------------------------------------------------------------------
 
     def header_checks(self) -> None:
         """Steps C and D: markers, calendaring and the spam flag, at every entrance where they belong."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from conbool_tui.planners.postfix.names import is_ours
 
-_SEPARATORS = " \t\r\n\v\f,"
+SEPARATORS = " \t\r\n\v\f,"
 _TAKES_ARGUMENT = (
     "check_ccert_access",
     "check_client_",
@@ -35,7 +35,7 @@ def split_list(value: str) -> tuple[str, ...]:
     current = ""
     depth = 0
     for char in value:
-        if depth == 0 and char in _SEPARATORS:
+        if depth == 0 and char in SEPARATORS:
             if current:
                 items.append(current)
             current = ""

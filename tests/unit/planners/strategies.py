@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from hypothesis import strategies as st
 
@@ -98,8 +98,21 @@ MY_CLEANUP = [
 PORT_25 = ["smtp      inet", "25        inet", "192.0.2.1:smtp inet"]
 
 
+class Site(NamedTuple):
+    """A generated host, short to read when a test fails."""
+
+    main: str
+    master: str
+    pcre: bool
+
+    def facts(self) -> PostfixFacts:
+        """Its facts."""
+        types = TABLE_TYPES if self.pcre else TABLE_TYPES - {"pcre"}
+        return facts_for(self.main, self.master, table_types=types)
+
+
 @st.composite
-def hosts(draw: st.DrawFn) -> PostfixFacts:
+def hosts(draw: st.DrawFn) -> Site:
     """A Postfix host before Conbool came."""
     lines = [
         MAIN,
@@ -149,8 +162,7 @@ def hosts(draw: st.DrawFn) -> PostfixFacts:
             )
         )
     master += "my-cleanup unix n - y - 0 cleanup\n" + draw(st.sampled_from(MY_CLEANUP))
-    types = TABLE_TYPES if draw(st.booleans()) else TABLE_TYPES - {"pcre"}
-    return facts_for("".join(lines), master, table_types=types)
+    return Site("".join(lines), master, draw(st.booleans()))
 
 
 @st.composite
