@@ -19,6 +19,11 @@ RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TLSA", "
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _PLAIN_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+# The domain part is _PLAIN_DOMAIN's.
+_PLAIN_SENDER = re.compile(
+    r"(?:[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)?@"
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 _RECORD_NAME = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z"
 )
@@ -150,6 +155,8 @@ def network(text: str) -> str:
 
 def sender(text: str) -> str:
     """A sender address or ``@domain``, in lower case as Postfix looks it up. Raises FormError."""
+    if _PLAIN_SENDER.match(text) and text.index("@") <= 64 and len(text) <= 253 and "xn--" not in text:
+        return text
     local, at, name = text.rpartition("@")
     if not at:
         raise FormError(

@@ -6,8 +6,9 @@ text. Parsing and printing live in ``answers_file``; this module is only the mod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 CONBOOL_HOST = "mail.conbool.com"
 
@@ -34,7 +35,14 @@ def option(
         form: what a single value must look like (``answer_forms``): domain, host, relay, port, file, network, sender, header, folder,
             instance, loop header, record or plain text.
     """
-    metadata = {"help": help, "step": step, "label": label, "choices": choices, "example": example, "form": form}
+    metadata = {
+        "help": help,
+        "step": step,
+        "label": label,
+        "choices": choices,
+        "example": example,
+        "form": form,
+    }
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -44,20 +52,35 @@ def option(
 class SmartHost:
     """Guide step A: where outbound mail goes."""
 
-    host: str = option(CONBOOL_HOST, "Name of the smart host; no MX lookup is made for it.", step="A", label="Smart host", form="relay")
+    host: str = option(
+        CONBOOL_HOST,
+        "Name of the smart host; no MX lookup is made for it.",
+        step="A",
+        label="Smart host",
+        form="relay",
+    )
     port: int = option(25, "TCP port of the smart host.", step="A", label="Port", form="port")
     tls_name: Optional[str] = option(
         None,
         "Name that must be in the smart host's certificate; the smart host's own name when not given.",
         step="A",
-        label="Certificate name", form="host",
+        label="Certificate name",
+        form="host",
         example=CONBOOL_HOST,
     )
     ca_file: Optional[str] = option(
-        None, "PEM file of the trusted CAs; the system's own when not given.", step="A", label="CA file", form="file"
+        None,
+        "PEM file of the trusted CAs; the system's own when not given.",
+        step="A",
+        label="CA file",
+        form="file",
     )
     client_certificate: Optional[str] = option(
-        None, "PEM file of the certificate (with chain) this server offers to the smart host.", step="A", label="Client certificate", form="file"
+        None,
+        "PEM file of the certificate (with chain) this server offers to the smart host.",
+        step="A",
+        label="Client certificate",
+        form="file",
     )
     client_key: Optional[str] = option(
         None, "PEM file of the key of client_certificate.", step="A", label="Client key", form="file"
@@ -89,7 +112,8 @@ class Scope:
         (),
         "Sender addresses or @domains, for mode senders.",
         step="scope",
-        label="Senders", form="sender",
+        label="Senders",
+        form="sender",
         example=("alice@example.com", "@example.org"),
     )
 
@@ -99,19 +123,27 @@ class Inbound:
     """Guide step B: what Conbool may hand to this server."""
 
     restrict_port_25: bool = option(
-        False, "Accept mail on port 25 only from Conbool and extra_networks.", step="B", label="Close port 25 to others"
+        False,
+        "Accept mail on port 25 only from Conbool and extra_networks.",
+        step="B",
+        label="Close port 25 to others",
     )
     extra_networks: tuple[str, ...] = option(
         (), "Further networks that may use port 25 (CIDR).", step="B", label="Extra networks", form="network"
     )
     firewall: str = option(
-        "auto", "auto: use the firewall that owns the rules; none: leave the firewall alone.", step="B", label="Firewall", choices=("auto", "none")
+        "auto",
+        "auto: use the firewall that owns the rules; none: leave the firewall alone.",
+        step="B",
+        label="Firewall",
+        choices=("auto", "none"),
     )
     relay_host: Optional[str] = option(
         None,
         "The name of this server to type into the Setup Assistant.",
         step="B",
-        label="Relay host for the Setup Assistant", form="host",
+        label="Relay host for the Setup Assistant",
+        form="host",
         example="mx1.example.com",
     )
     return_mode: str = option(
@@ -122,7 +154,11 @@ class Inbound:
         choices=("hand_back", "conbool_delivers"),
     )
     peer_certificate: str = option(
-        "log", "log the name in Conbool's client certificate, or require it where the mail system can.", step="B", label="Conbool's certificate", choices=("log", "require")
+        "log",
+        "log the name in Conbool's client certificate, or require it where the mail system can.",
+        step="B",
+        label="Conbool's certificate",
+        choices=("log", "require"),
     )
 
 
@@ -141,12 +177,23 @@ class Markers:
         {},
         "Loop header by domain; X-Conbool-<domain with hyphens for dots> when a domain is not listed.",
         step="C",
-        label="Loop headers", form="loop header",
+        label="Loop headers",
+        form="loop header",
         example={"example.com": "X-Conbool-example-com"},
     )
-    released: str = option("X-Conbool-Released", "Header (value yes) of mail released from quarantine.", step="D", label="Released header", form="header")
+    released: str = option(
+        "X-Conbool-Released",
+        "Header (value yes) of mail released from quarantine.",
+        step="D",
+        label="Released header",
+        form="header",
+    )
     spam: tuple[str, ...] = option(
-        ("X-Conbool-Flag", "X-Conbool-Spam"), "Headers (value YES) of mail scored as spam.", step="C", label="Spam headers", form="header"
+        ("X-Conbool-Flag", "X-Conbool-Spam"),
+        "Headers (value YES) of mail scored as spam.",
+        step="C",
+        label="Spam headers",
+        form="header",
     )
 
 
@@ -178,7 +225,12 @@ class Answers:
     """Everything the admin decides. ``domains`` empty means: those detected."""
 
     domains: tuple[str, ...] = option(
-        (), "Hosted domains, as registered at Conbool; those detected when empty.", step="A", label="Hosted domains", form="domain", example=("example.com",)
+        (),
+        "Hosted domains, as registered at Conbool; those detected when empty.",
+        step="A",
+        label="Hosted domains",
+        form="domain",
+        example=("example.com",),
     )
     smart_host: SmartHost = field(default_factory=SmartHost)
     scope: Scope = field(default_factory=Scope)
@@ -186,17 +238,26 @@ class Answers:
         (),
         "Conbool's addresses (CIDR), as shown in the Setup Assistant; required for step B, needed to recognise mail from Conbool.",
         step="C",
-        label="Conbool's addresses", form="network",
+        label="Conbool's addresses",
+        form="network",
         example=("198.51.100.0/24",),
     )
     inbound: Inbound = field(default_factory=Inbound)
     markers: Markers = field(default_factory=Markers)
     spam: Spam = field(default_factory=Spam)
     dns_expectations: tuple[DnsExpectation, ...] = option(
-        (), "Records that must be published: type, name, matches (regular expression).", step="B", label="DNS expectations", form="record"
+        (),
+        "Records that must be published: type, name, matches (regular expression).",
+        step="B",
+        label="DNS expectations",
+        form="record",
     )
     instance: Optional[str] = option(
-        None, "Name of the Postfix instance (postmulti) when the host has several.", step="general", label="Postfix instance", form="instance"
+        None,
+        "Name of the Postfix instance (postmulti) when the host has several.",
+        step="general",
+        label="Postfix instance",
+        form="instance",
     )
 
     def loop_header(self, domain: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 import yaml
 
-from conbool_tui import answer_forms
+from conbool_tui import answer_forms, long_lists
 from conbool_tui.answer_forms import FormError, shown
 from conbool_tui.answers import Answers, DnsExpectation
 from conbool_tui.answers_schema import (
@@ -214,13 +214,8 @@ def read(data: bytes, source: str) -> Tree:
             "That is no answers file.",
             _SEE_EXAMPLE,
         )
-    loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        loader = loader_class(data)
-        try:
-            root = loader.get_single_node()
-        finally:
-            loader.dispose()
+        root = long_lists.compose(data)
     except yaml.YAMLError as error:
         raise AnswerError(
             "", f"{source} is no YAML: {_yaml_reason(error)}", "", _yaml_advice(data, error)

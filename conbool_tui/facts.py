@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Mapping, Optional
+from typing import Optional
 
 
 class Outcome(str, enum.Enum):
@@ -85,7 +86,9 @@ class HostedDomains:
 
     def all(self) -> tuple[str, ...]:
         """Every domain once, in the order of the classes."""
-        return tuple(dict.fromkeys(self.mydestination + self.virtual_alias + self.virtual_mailbox + self.relay))
+        return tuple(
+            dict.fromkeys(self.mydestination + self.virtual_alias + self.virtual_mailbox + self.relay)
+        )
 
 
 @dataclass(frozen=True)

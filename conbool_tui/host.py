@@ -14,9 +14,10 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Optional
 
 from conbool_tui.errors import HostError, NeedsRootError
 from conbool_tui.facts import Listener
@@ -59,7 +60,11 @@ class Host:
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.abspath(root)
         if not os.path.isdir(self.root):
-            raise HostError(f"{root} is not a directory.", "It was given as the root of the system to work on.", "Give --root an existing directory.")
+            raise HostError(
+                f"{root} is not a directory.",
+                "It was given as the root of the system to work on.",
+                "Give --root an existing directory.",
+            )
 
     @property
     def live(self) -> bool:
@@ -97,7 +102,11 @@ class Host:
             if os.path.islink(candidate):
                 links += 1
                 if links > _MAX_LINKS:
-                    raise HostError(f"{path} goes through too many symbolic links.", "The links form a circle.", "Repair the links.")
+                    raise HostError(
+                        f"{path} goes through too many symbolic links.",
+                        "The links form a circle.",
+                        "Repair the links.",
+                    )
                 target = os.readlink(candidate)
                 if target.startswith("/"):
                     done = []
@@ -213,7 +222,15 @@ class Host:
         except OSError as error:
             if error.errno not in (errno.ENOTSUP, errno.EOPNOTSUPP):
                 raise _told(error, path, "read") from None
-        return FileState(data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns, info.st_atime_ns, xattrs)
+        return FileState(
+            data,
+            stat.S_IMODE(info.st_mode),
+            info.st_uid,
+            info.st_gid,
+            info.st_mtime_ns,
+            info.st_atime_ns,
+            xattrs,
+        )
 
     def lstat(self, path: str) -> Optional[os.stat_result]:
         """lstat(2) of the directory entry itself; None when it is not there. Raises HostError."""
@@ -240,7 +257,9 @@ class Host:
                 points = [line.split(" ")[4] for line in stream]
         except OSError:
             return False
-        decoded = [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), point) for point in points]
+        decoded = [
+            re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), point) for point in points
+        ]
         return wanted in decoded
 
     def probe_writable(self, path: str) -> None:
@@ -253,7 +272,15 @@ class Host:
 
     # --- writing ---------------------------------------------------------------------------------------------------------------
 
-    def write_atomic(self, path: str, data: bytes, like: Optional[FileState] = None, *, mode: int = 0o644, keep_times: bool = False) -> None:
+    def write_atomic(
+        self,
+        path: str,
+        data: bytes,
+        like: Optional[FileState] = None,
+        *,
+        mode: int = 0o644,
+        keep_times: bool = False,
+    ) -> None:
         """Replace or create a file so that a reader sees the old or the new content, never a part.
 
         The new content goes into a temporary file in the folder of the *resolved* target, gets owner, mode and extended attributes of
@@ -265,7 +292,9 @@ class Host:
         target = self.real(path)
         temporary = target.parent / (_TEMPORARY_PREFIX + secrets.token_hex(8))
         try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
             try:
                 with os.fdopen(handle, "wb", closefd=False) as stream:
                     stream.write(data)
@@ -307,7 +336,9 @@ class Host:
         entry = self._entry(path)
         made = False
         try:
-            handle = os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                entry, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+            )
             made = True
             try:
                 with os.fdopen(handle, "wb", closefd=False) as stream:
@@ -412,7 +443,9 @@ class Host:
         """Append to a file (created with ``mode``) and sync it before returning: the journal's write. Raises HostError."""
         entry = self._entry(path)
         try:
-            handle = os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+            handle = os.open(
+                entry, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+            )
             try:
                 view = memoryview(data)
                 while view:
@@ -500,7 +533,9 @@ class Host:
             return run_command(argv, timeout=timeout, stdin=stdin, env=env)
         if not self.is_root:
             raise NeedsRootError(
-                f"Running {argv[0]} of the system below {self.root} needs root.", "Its own tools are asked, and chroot(2) is for root only.", "Use sudo."
+                f"Running {argv[0]} of the system below {self.root} needs root.",
+                "Its own tools are asked, and chroot(2) is for root only.",
+                "Use sudo.",
             )
         return run_command(["chroot", self.root, *argv], timeout=timeout, stdin=stdin, env=env)
 
@@ -537,7 +572,9 @@ class Host:
 
         found: list[Process] = []
         for process in psutil.process_iter(["pid", "name", "cmdline"]):
-            found.append(Process(process.info["pid"], process.info["name"] or "", tuple(process.info["cmdline"] or ())))
+            found.append(
+                Process(process.info["pid"], process.info["name"] or "", tuple(process.info["cmdline"] or ()))
+            )
         return tuple(found)
 
     def process_name(self, pid: int) -> str:
@@ -609,8 +646,14 @@ def _told(error: OSError, path: str, verb: str) -> HostError | NeedsRootError:
     """The operating system's error as one of ours."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno == errno.EACCES and os.geteuid() != 0:
-        return NeedsRootError(f"{path} cannot be {_PAST[verb]}: {reason}.", "This user has no right to it.", "Run with sudo.")
-    return HostError(f"{path} cannot be {_PAST[verb]}: {reason}.", "", _ADVICE.get(error.errno or 0, "Look at the file system and its messages (dmesg)."))
+        return NeedsRootError(
+            f"{path} cannot be {_PAST[verb]}: {reason}.", "This user has no right to it.", "Run with sudo."
+        )
+    return HostError(
+        f"{path} cannot be {_PAST[verb]}: {reason}.",
+        "",
+        _ADVICE.get(error.errno or 0, "Look at the file system and its messages (dmesg)."),
+    )
 
 
 _PAST = {"read": "read", "write": "written", "create": "created", "remove": "removed", "open": "opened"}

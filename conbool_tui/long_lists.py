@@ -50,9 +50,10 @@ def compose(data: bytes) -> Optional[yaml.Node]:
 
 
 def _compose(data: bytes) -> Optional[yaml.Node]:
-    loader = yaml.SafeLoader(data)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
     try:
-        return loader.get_single_node()
+        root: Optional[yaml.Node] = loader.get_single_node()
+        return root
     finally:
         loader.dispose()
 

@@ -5,8 +5,9 @@ One implementation per mail system lives beside its planner's name in ``conbool_
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional, Protocol
+from typing import Optional, Protocol
 
 from conbool_tui.plan import Plan
 

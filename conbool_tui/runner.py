@@ -10,8 +10,9 @@ import io
 import os
 import shutil
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Optional
 
 from conbool_tui.errors import HostError
 

@@ -179,6 +179,7 @@ class StepScreen(WizardScreen):
     def edited(self, key: str) -> None:
         """Called after every edit."""
         self._refused.clear()
+        self.say(())
         for other in list(self._told):
             self.tell(other)
         self.refresh_preview()

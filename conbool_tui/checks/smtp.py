@@ -290,7 +290,7 @@ class _Probe:
             self.add(
                 "smtp.relay",
                 Status.NOT_TESTED,
-                f"Whether strangers can relay cannot be seen from here: {own} belongs to the networks that may.",
+                f"Whether strangers can relay cannot be seen from here: {own} is in a network that may.",
                 "Test from a host outside.",
             )
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, Optional, Sequence
+from functools import partial
+from typing import Callable, Optional
 
 import pytest
 
@@ -61,7 +63,13 @@ CASES = [
     Case("eight-bit", messages.eight_bit, (OUT_A,), ("conbool",)),
     Case("5 MB", messages.large, (OUT_A,), ("conbool",)),
     Case("plain to two outside domains", messages.plain, (OUT_A, OUT_B), ("conbool", "conbool")),
-    Case("sender of a virtual mailbox domain", messages.plain, (OUT_A,), ("conbool",), sender="sales@example.net"),
+    Case(
+        "sender of a virtual mailbox domain",
+        messages.plain,
+        (OUT_A,),
+        ("conbool",),
+        sender="sales@example.net",
+    ),
     Case("sender in capitals", messages.plain, (OUT_A,), ("conbool",), sender="Alice@EXAMPLE.COM"),
     Case("sender with extension", messages.plain, (OUT_A,), ("conbool",), sender="alice+news@example.com"),
     Case("sender not in scope", messages.plain, (OUT_A,), ("outside_a",), sender="bob@elsewhere.example"),
@@ -71,70 +79,249 @@ CASES = [
     Case("relay domain keeps its route", messages.plain, ("x@relayed.example",), ("backend",)),
     Case("hosted and outside", messages.plain, (*ALICE, OUT_A), ("mx1:alice", "conbool")),
     Case("alias to outside, in scope", messages.plain, ("forward@example.org",), ("conbool",)),
-    Case("alias to outside, foreign sender", messages.plain, ("forward@example.org",), ("outside_a",), sender="x@elsewhere.example", source="stranger"),
-    Case(".forward to outside, foreign sender", messages.plain, ("dave@example.com",), ("outside_b",), sender="x@elsewhere.example", source="stranger"),
+    Case(
+        "alias to outside, foreign sender",
+        messages.plain,
+        ("forward@example.org",),
+        ("outside_a",),
+        sender="x@elsewhere.example",
+        source="stranger",
+    ),
+    Case(
+        ".forward to outside, foreign sender",
+        messages.plain,
+        ("dave@example.com",),
+        ("outside_b",),
+        sender="x@elsewhere.example",
+        source="stranger",
+    ),
     # Step C: loop markers.
-    *[Case(f"loop marker {form}", lambda form=form: messages.loop(form=form), (OUT_A,), ("outside_a",)) for form in messages.MARKER_FORMS],
+    *[
+        Case(f"loop marker {form}", partial(messages.loop, form=form), (OUT_A,), ("outside_a",))
+        for form in messages.MARKER_FORMS
+    ],
     Case("loop marker, other hosted domain", lambda: messages.loop("example.net"), (OUT_A,), ("outside_a",)),
-    Case("loop, hosted and two outside", marked(LOOP), (*ALICE, OUT_A, OUT_B), ("mx1:alice", "outside_a", "outside_b")),
+    Case(
+        "loop, hosted and two outside",
+        marked(LOOP),
+        (*ALICE, OUT_A, OUT_B),
+        ("mx1:alice", "outside_a", "outside_b"),
+    ),
     Case("loop to alias", marked(LOOP), ("both@example.org",), ("mx1:alice", "outside_b")),
     Case("loop to relay domain", marked(LOOP), ("x@relayed.example",), ("backend",)),
-    Case("loop, 8-bit", lambda: messages.build([LOOP], "Grüße\r\n".encode(), options=("BODY=8BITMIME",), mime=("MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit")), (OUT_A,), ("outside_a",)),
-    Case("loop with .forward, foreign sender", marked(LOOP), ("dave@example.com",), ("outside_b",), sender="x@elsewhere.example"),
+    Case(
+        "loop, 8-bit",
+        lambda: messages.build(
+            [LOOP],
+            "Grüße\r\n".encode(),
+            options=("BODY=8BITMIME",),
+            mime=(
+                "MIME-Version: 1.0",
+                "Content-Type: text/plain; charset=utf-8",
+                "Content-Transfer-Encoding: 8bit",
+            ),
+        ),
+        (OUT_A,),
+        ("outside_a",),
+    ),
+    Case(
+        "loop with .forward, foreign sender",
+        marked(LOOP),
+        ("dave@example.com",),
+        ("outside_b",),
+        sender="x@elsewhere.example",
+    ),
     # What is no marker.
     Case("longer name", marked("X-Conbool-example-com-x: true"), (OUT_A,), ("conbool",)),
     Case("other domain's name", marked("X-Conbool-example-info: true"), (OUT_A,), ("conbool",)),
     Case("other value", marked("X-Conbool-example-com: false"), (OUT_A,), ("conbool",)),
     Case("longer value", marked("X-Conbool-example-com: true or not"), (OUT_A,), ("conbool",)),
     Case("marker in attached message", lambda: messages.attached(messages.loop()), (OUT_A,), ("conbool",)),
-    Case("marker in the body", lambda: messages.build((), b"X-Conbool-example-com: true\r\n"), (OUT_A,), ("conbool",)),
+    Case(
+        "marker in the body",
+        lambda: messages.build((), b"X-Conbool-example-com: true\r\n"),
+        (OUT_A,),
+        ("conbool",),
+    ),
     Case("flag is no routing marker", flagged(), (OUT_A,), ("conbool",)),
     # Step C: null sender and calendaring.
     Case("null sender", messages.plain, (OUT_A,), ("outside_a",), sender=""),
-    Case("null sender, two domains and a mailbox", messages.plain, (OUT_A, OUT_B, *ALICE), ("outside_a", "outside_b", "mx1:alice"), sender=""),
-    *[Case(f"calendaring {form}", lambda form=form: messages.calendar(form), (OUT_A,), ("outside_a",)) for form in messages.CALENDAR_FORMS[:4]],
-    Case("calendaring to mailbox and outside", lambda: messages.calendar("part"), (*ALICE, OUT_A), ("mx1:alice", "outside_a")),
+    Case(
+        "null sender, two domains and a mailbox",
+        messages.plain,
+        (OUT_A, OUT_B, *ALICE),
+        ("outside_a", "outside_b", "mx1:alice"),
+        sender="",
+    ),
+    *[
+        Case(f"calendaring {form}", partial(messages.calendar, form), (OUT_A,), ("outside_a",))
+        for form in messages.CALENDAR_FORMS[:4]
+    ],
+    Case(
+        "calendaring to mailbox and outside",
+        lambda: messages.calendar("part"),
+        (*ALICE, OUT_A),
+        ("mx1:alice", "outside_a"),
+    ),
     Case(".ics attachment", lambda: messages.calendar("attachment"), (OUT_A,), ("conbool",)),
     Case("calendar without method", lambda: messages.calendar("no_method"), (OUT_A,), ("conbool",)),
     Case(
         "method only inside a quoted file name",
-        lambda: messages.build((), messages.ICALENDAR, mime=("MIME-Version: 1.0", 'Content-Type: text/calendar; name="a; method=b.ics"')),
+        lambda: messages.build(
+            (),
+            messages.ICALENDAR,
+            mime=("MIME-Version: 1.0", 'Content-Type: text/calendar; name="a; method=b.ics"'),
+        ),
         (OUT_A,),
         ("conbool",),
     ),
     Case(
         "method after a quoted file name",
-        lambda: messages.build((), messages.ICALENDAR, mime=("MIME-Version: 1.0", 'Content-Type: text/calendar; name="a;b"; method=REQUEST')),
+        lambda: messages.build(
+            (),
+            messages.ICALENDAR,
+            mime=("MIME-Version: 1.0", 'Content-Type: text/calendar; name="a;b"; method=REQUEST'),
+        ),
         (OUT_A,),
         ("outside_a",),
     ),
     # Step C: spam. Step D: released.
-    Case("flagged to mailbox", flagged(), ALICE, ("mx1:alice",), has=(("X-Spam-Flag", "YES"),), source="conbool", sender="x@elsewhere.example"),
-    Case("other flag header", marked("X-Conbool-Spam: Yes"), ALICE, ("mx1:alice",), has=(("X-Spam-Flag", "YES"),), source="conbool", sender="x@elsewhere.example"),
-    Case("flag with other value", marked("X-Conbool-Flag: NO"), ALICE, ("mx1:alice",), lacks=("X-Spam-Flag",), source="conbool", sender="x@elsewhere.example"),
-    *[Case(f"released {form}", lambda form=form: messages.released(form=form), (OUT_A,), ("outside_a",)) for form in messages.MARKER_FORMS],
-    Case("released, mixed", marked(RELEASED), (*ALICE, OUT_A, OUT_B), ("mx1:alice", "outside_a", "outside_b")),
-    Case("released and flagged", flagged(RELEASED), ALICE, ("mx1:alice",), lacks=("X-Spam-Flag",), has=(("X-Conbool-Released", "yes"),), source="conbool", sender="x@elsewhere.example"),
-    Case("released, flagged and loop", marked(RELEASED, LOOP, "X-Conbool-Flag: YES"), ALICE, ("mx1:alice",), lacks=("X-Spam-Flag",), source="conbool", sender="x@elsewhere.example"),
+    Case(
+        "flagged to mailbox",
+        flagged(),
+        ALICE,
+        ("mx1:alice",),
+        has=(("X-Spam-Flag", "YES"),),
+        source="conbool",
+        sender="x@elsewhere.example",
+    ),
+    Case(
+        "other flag header",
+        marked("X-Conbool-Spam: Yes"),
+        ALICE,
+        ("mx1:alice",),
+        has=(("X-Spam-Flag", "YES"),),
+        source="conbool",
+        sender="x@elsewhere.example",
+    ),
+    Case(
+        "flag with other value",
+        marked("X-Conbool-Flag: NO"),
+        ALICE,
+        ("mx1:alice",),
+        lacks=("X-Spam-Flag",),
+        source="conbool",
+        sender="x@elsewhere.example",
+    ),
+    *[
+        Case(f"released {form}", partial(messages.released, form=form), (OUT_A,), ("outside_a",))
+        for form in messages.MARKER_FORMS
+    ],
+    Case(
+        "released, mixed", marked(RELEASED), (*ALICE, OUT_A, OUT_B), ("mx1:alice", "outside_a", "outside_b")
+    ),
+    Case(
+        "released and flagged",
+        flagged(RELEASED),
+        ALICE,
+        ("mx1:alice",),
+        lacks=("X-Spam-Flag",),
+        has=(("X-Conbool-Released", "yes"),),
+        source="conbool",
+        sender="x@elsewhere.example",
+    ),
+    Case(
+        "released, flagged and loop",
+        marked(RELEASED, LOOP, "X-Conbool-Flag: YES"),
+        ALICE,
+        ("mx1:alice",),
+        lacks=("X-Spam-Flag",),
+        source="conbool",
+        sender="x@elsewhere.example",
+    ),
     Case("released with other value", lambda: messages.released(value="no"), (OUT_A,), ("conbool",)),
     # Hand-back from Conbool's addresses.
     Case("hand-back without marker", messages.plain, (OUT_A,), ("outside_a",), source="conbool"),
     Case("hand-back over IPv6", messages.plain, (OUT_B,), ("outside_b",), source="conbool6"),
     Case("hand-back with marker", marked(LOOP), (OUT_A, OUT_B), ("outside_a", "outside_b"), source="conbool"),
-    Case("inbound from Conbool", messages.plain, ALICE, ("mx1:alice",), sender="x@elsewhere.example", source="conbool"),
-    Case("inbound from Conbool to an alias that leads out", messages.plain, ("forward@example.org",), ("outside_a",), source="conbool"),
-    Case("inbound from Conbool to relay domain", messages.plain, ("x@relayed.example",), ("backend",), sender="x@elsewhere.example", source="conbool"),
-    Case("foreign sender from Conbool", messages.plain, (OUT_A,), (), sender="x@elsewhere.example", source="conbool"),
-    Case("subdomain sender from Conbool", messages.plain, (OUT_A,), (), sender="x@sub.example.com", source="conbool"),
+    Case(
+        "inbound from Conbool",
+        messages.plain,
+        ALICE,
+        ("mx1:alice",),
+        sender="x@elsewhere.example",
+        source="conbool",
+    ),
+    Case(
+        "inbound from Conbool to an alias that leads out",
+        messages.plain,
+        ("forward@example.org",),
+        ("outside_a",),
+        source="conbool",
+    ),
+    Case(
+        "inbound from Conbool to relay domain",
+        messages.plain,
+        ("x@relayed.example",),
+        ("backend",),
+        sender="x@elsewhere.example",
+        source="conbool",
+    ),
+    Case(
+        "foreign sender from Conbool",
+        messages.plain,
+        (OUT_A,),
+        (),
+        sender="x@elsewhere.example",
+        source="conbool",
+    ),
+    Case(
+        "subdomain sender from Conbool",
+        messages.plain,
+        (OUT_A,),
+        (),
+        sender="x@sub.example.com",
+        source="conbool",
+    ),
     Case("null sender from Conbool to outside", messages.plain, (OUT_A,), (), sender="", source="conbool"),
     # Strangers.
-    Case("stranger to mailbox", messages.plain, ALICE, ("mx1:alice",), sender="x@elsewhere.example", source="stranger"),
+    Case(
+        "stranger to mailbox",
+        messages.plain,
+        ALICE,
+        ("mx1:alice",),
+        sender="x@elsewhere.example",
+        source="stranger",
+    ),
     Case("stranger relays", messages.plain, (OUT_A,), (), source="stranger"),
     Case("stranger relays with marker", marked(LOOP, RELEASED), (OUT_A,), (), source="stranger"),
     Case("stranger relays over IPv6", marked(LOOP), (OUT_B,), (), source="stranger6"),
-    Case("stranger's markers are dropped", marked(RELEASED, LOOP), ALICE, ("mx1:alice",), sender="x@elsewhere.example", source="stranger", lacks=("X-Conbool-Released", "X-Conbool-example-com", "X-Conbool-Origin")),
-    Case("stranger's flagged release stays flagged", flagged(RELEASED), ALICE, ("mx1:alice",), sender="x@elsewhere.example", source="stranger6", has=(("X-Spam-Flag", "YES"),), lacks=("X-Conbool-Released",)),
-    Case("stranger's marker to an alias that leads out", marked(LOOP), ("forward@example.org",), ("conbool",), source="stranger"),
+    Case(
+        "stranger's markers are dropped",
+        marked(RELEASED, LOOP),
+        ALICE,
+        ("mx1:alice",),
+        sender="x@elsewhere.example",
+        source="stranger",
+        lacks=("X-Conbool-Released", "X-Conbool-example-com", "X-Conbool-Origin"),
+    ),
+    Case(
+        "stranger's flagged release stays flagged",
+        flagged(RELEASED),
+        ALICE,
+        ("mx1:alice",),
+        sender="x@elsewhere.example",
+        source="stranger6",
+        has=(("X-Spam-Flag", "YES"),),
+        lacks=("X-Conbool-Released",),
+    ),
+    Case(
+        "stranger's marker to an alias that leads out",
+        marked(LOOP),
+        ("forward@example.org",),
+        ("conbool",),
+        source="stranger",
+    ),
 ]
 
 
@@ -161,13 +348,26 @@ def site(stage: tuple[Lab, PostfixMachine]) -> PostfixMachine:
 
 def source_address(machine: PostfixMachine, name: str) -> str:
     """The client address behind a case's word."""
-    return {"": machine.place.neighbour4, "conbool": CONBOOL, "conbool6": CONBOOL6, "stranger": STRANGER, "stranger6": STRANGER6}[name]
+    return {
+        "": machine.place.neighbour4,
+        "conbool": CONBOOL,
+        "conbool6": CONBOOL6,
+        "stranger": STRANGER,
+        "stranger6": STRANGER6,
+    }[name]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_route(lab: Lab, site: PostfixMachine, case: Case) -> None:
     message = case.build()
-    sent = lab.send(site, message, case.recipients, sender=case.sender, source=source_address(site, case.source), tls=case.source.startswith("conbool"))
+    sent = lab.send(
+        site,
+        message,
+        case.recipients,
+        sender=case.sender,
+        source=source_address(site, case.source),
+        tls=case.source.startswith("conbool"),
+    )
     if not case.places:
         assert not sent.accepted
         assert {reply.code for reply in sent.refused.values()} == {554}, sent.replies
@@ -229,17 +429,21 @@ def test_mail_by_command_is_routed_and_its_markers_are_believed(lab: Lab, site: 
 @pytest.mark.parametrize("header", [LOOP, RELEASED, "x-CONBOOL-example-com: TRUE"])
 def test_submission_cannot_forge_markers(lab: Lab, site: PostfixMachine, header: str) -> None:
     message = messages.build([header])
-    sent = lab.send(site, message, OUT_A, port=587, tls=True, auth=("alice@example.com", PASSWORD), source=STRANGER)
+    sent = lab.send(
+        site, message, OUT_A, port=587, tls=True, auth=("alice@example.com", PASSWORD), source=STRANGER
+    )
     assert sent.accepted, sent.replies
     lab.expect(message, "conbool")
     received = lab.conbool.find(message.token)[0]
-    assert not [name for name in received.message.keys() if name.lower().startswith("x-conbool-")]
+    assert not [name for name in received.message if name.lower().startswith("x-conbool-")]
 
 
 def test_submission_works_and_calendaring_from_it_goes_direct(lab: Lab, site: PostfixMachine) -> None:
     plain, calendar = messages.plain(), messages.calendar("part")
     for message in (plain, calendar):
-        sent = lab.send(site, message, OUT_A, port=587, tls=True, auth=("alice@example.com", PASSWORD), source=STRANGER)
+        sent = lab.send(
+            site, message, OUT_A, port=587, tls=True, auth=("alice@example.com", PASSWORD), source=STRANGER
+        )
         assert sent.accepted, sent.replies
     lab.expect(plain, "conbool")
     lab.expect(calendar, "outside_a")
@@ -263,7 +467,9 @@ def wait_reason(lab: Lab, site: PostfixMachine, words: Sequence[str]) -> Optiona
         ("none", ("TLS",)),
     ],
 )
-def test_untrusted_smart_host_keeps_mail_queued(lab: Lab, site: PostfixMachine, certificate: str, words: Sequence[str]) -> None:
+def test_untrusted_smart_host_keeps_mail_queued(
+    lab: Lab, site: PostfixMachine, certificate: str, words: Sequence[str]
+) -> None:
     message = messages.plain()
     lab.conbool.certificate = certificate
     try:

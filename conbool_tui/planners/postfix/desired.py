@@ -333,7 +333,7 @@ class Designer:
                 if mode == "senders"
                 else tuple("@" + domain for domain in self.domains)
             )
-            lines = [f"{sender.lower()}\t{route}" for sender in dict.fromkeys(senders)]
+            lines = [f"{sender}\t{route}" for sender in dict.fromkeys(one.lower() for one in senders)]
             title = "Senders that use the smart host"
             reason = "All other senders, and bounces, keep their present route."
             value = join_list([self.table(names.SENDERS), *own_items])
