@@ -14,7 +14,6 @@ import select
 import struct
 import termios
 import time
-from typing import Iterator
 
 import pytest
 
@@ -44,16 +43,20 @@ export PYTHONPATH={LIBRARIES}/app:{LIBRARIES}/vendor PYTHONPYCACHEPREFIX={LIBRAR
 exec python3 -X utf8 -c 'import one_widget'
 """
 WIZARD_TEXT = "Nothing changes before you say so"
-_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])")
+_SEQUENCE = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
 
 
 @pytest.fixture(scope="module")
-def machine(bench_lab: Lab) -> Iterator[PostfixMachine]:
+def machine(bench_lab: Lab) -> PostfixMachine:
     one = bench_lab.postfix()
     # A module below the program's own folders, so that its byte code is kept like ours.
     one.write("/usr/local/lib/one_widget/one_widget.py", ONE_WIDGET)
-    one.write("/usr/local/bin/one-widget", LAUNCHER.replace("/vendor ", "/vendor:/usr/local/lib/one_widget "), 0o755)
-    yield one
+    one.write(
+        "/usr/local/bin/one-widget", LAUNCHER.replace("/vendor ", "/vendor:/usr/local/lib/one_widget "), 0o755
+    )
+    return one
 
 
 def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float = 60) -> Sample:
@@ -76,7 +79,9 @@ def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float
                 more = os.read(leader, 65536) if ready else b""
             except OSError:
                 more = b""
-            assert more, f"{program} did not show {text!r}:\n{_SEQUENCE.sub(b'', raw).decode('utf-8', 'replace')}"
+            assert more, (
+                f"{program} did not show {text!r}:\n{_SEQUENCE.sub(b'', raw).decode('utf-8', 'replace')}"
+            )
             raw += more
         return {"seconds": time.perf_counter() - start, "bytes": float(len(raw))}
     finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.lab.conftest import why_not
 from tests.lab.lab import Lab
+from tests.lab.prerequisites import why_not
 
 from . import figures
 

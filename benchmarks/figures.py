@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Optional
 
 Sample = Mapping[str, float]
 

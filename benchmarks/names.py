@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 import random
-from typing import Iterator
+from collections.abc import Iterator
 
-_SYLLABLES = "an bau ber con der el fin gro hof in kel land mar neu ost per qua rot sol tec un ver wal xen zen".split()
+_SYLLABLES = [
+    "an",
+    "bau",
+    "ber",
+    "con",
+    "der",
+    "el",
+    "fin",
+    "gro",
+    "hof",
+    "in",
+    "kel",
+    "land",
+    "mar",
+    "neu",
+    "ost",
+    "per",
+    "qua",
+    "rot",
+    "sol",
+    "tec",
+    "un",
+    "ver",
+    "wal",
+    "xen",
+    "zen",
+]
 _ENDINGS = ("example", "example.com", "example.net", "example.org")
 
 

@@ -7,9 +7,10 @@ Times are nanosecond sums (``/proc/PID/schedstat``) of the living, plus what the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional
 
 from tests.lab.machine import Machine
 
@@ -91,9 +92,7 @@ def postfix_master(machine: Machine) -> int:
 
 def postfix_cpu(machine: Machine) -> float:
     """Seconds of CPU time of Postfix so far, all its daemons together, the dead ones included."""
-    return sum(
-        own_cpu(process.pid) + process.dead_children for process in below(postfix_master(machine))
-    )
+    return sum(own_cpu(process.pid) + process.dead_children for process in below(postfix_master(machine)))
 
 
 def all_cpu() -> float:

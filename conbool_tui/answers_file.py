@@ -7,10 +7,12 @@ and leaves words such as ``no`` or ``1e3`` the text that was written.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
+import gc
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -83,8 +85,9 @@ def load(data: bytes, source: str) -> Answers:
 def build(given: Mapping[Path, Given]) -> Answers:
     """The answers made of what was given; everything else has its default. Raises AnswerError."""
     answers = Answers()
-    for path, item in given.items():
-        answers = with_value(answers, path, _convert(BY_PATH[path], item))
+    with _collector_paused():
+        for path, item in given.items():
+            answers = with_value(answers, path, _convert(BY_PATH[path], item))
     _check_together(answers, given)
     return answers
 
@@ -215,7 +218,8 @@ def read(data: bytes, source: str) -> Tree:
             _SEE_EXAMPLE,
         )
     try:
-        root = long_lists.compose(data)
+        with _collector_paused():
+            root = long_lists.compose(data)
     except yaml.YAMLError as error:
         raise AnswerError(
             "", f"{source} is no YAML: {_yaml_reason(error)}", "", _yaml_advice(data, error)
@@ -224,7 +228,22 @@ def read(data: bytes, source: str) -> Tree:
         raise AnswerError("", f"{source} is nested far too deeply.", "", _SEE_EXAMPLE) from None
     if root is None or (root.tag == _NULL and root.value == ""):
         return {}
-    return _Reader(source).top(root)
+    with _collector_paused():
+        return _Reader(source).top(root)
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking through a hundred thousand new entries again and again, which
+    takes as long as making them.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Reader:
@@ -427,7 +446,15 @@ def _entries(item: AnswerField, given: Given, wanted: str) -> list[Any]:
     return given.value
 
 
+class _Normal(tuple[str, ...]):
+    """A list whose entries have been checked for the key ``key``: checking a hundred thousand again shows."""
+
+    key: str
+
+
 def _list(item: AnswerField, given: Given) -> tuple[str, ...]:
+    if isinstance(given.value, _Normal) and given.value.key == item.key:
+        return given.value
     entries = _entries(item, given, f"a list, such as {_flow(list(item.example or item.default))}")
     found: dict[str, str] = {}
     for entry in entries:
@@ -447,7 +474,9 @@ def _list(item: AnswerField, given: Given) -> tuple[str, ...]:
             raise _refused(
                 item.key, given.origin, f"{first} and {second} overlap; keep the one that is meant."
             )
-    return tuple(found.values())
+    normal = _Normal(found.values())
+    normal.key = item.key
+    return normal
 
 
 def _mapping(item: AnswerField, given: Given) -> dict[str, str]:
@@ -613,7 +642,7 @@ def _flow(value: Any) -> str:
 def _given_back(item: AnswerField, value: Any) -> Given:
     """A value as if it had been read."""
     if item.kind is Kind.LIST:
-        return Given([Given(entry) for entry in value])
+        return Given(value if isinstance(value, _Normal) else [Given(entry) for entry in value])
     if item.kind is Kind.MAPPING:
         return Given([(Given(key), Given(entry)) for key, entry in value.items()])
     if item.kind is Kind.RECORDS:

@@ -28,7 +28,7 @@ from screens.base import BaseScreen
 from screens.dialogs import Question, SaveScreen, TooSmallScreen
 from screens.flow import FLOW, FlowStep
 from screens.ports import WizardSession
-from screens.work import Job, unexpected
+from screens.work import Job
 
 MIN_COLUMNS = 60
 MIN_ROWS = 18
@@ -201,7 +201,10 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
         answers: where the fields begin.
 
     Returns:
-        The exit code (``ExitCode``).
+        The exit code (``ExitCode``), or 128 and the number of the signal that ended the run.
+
+    Raises:
+        Exception: an unforeseen error ended the run; the terminal is in order and the summary has been said.
     """
     if glyphs.terminal_wants_ascii():
         glyphs.use(glyphs.ASCII)
@@ -214,12 +217,16 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     app.wait_for_change()
     if app.ended_by is not None:
         return 128 + app.ended_by
-    if app.fault is not None:
-        app.state.failure = unexpected(app.fault)
-    state_dir = app.open_session().state_dir if app.state.receipts or app.state.failure else ""
-    for line in app.state.farewell(state_dir):
+    state_dir = log_file = ""
+    if app.state.receipts or app.state.failure:
+        from conbool_tui.log import FILE
+
+        state_dir, log_file = app.open_session().state_dir, FILE
+    for line in app.state.farewell(state_dir, log_file):
         print(line, file=sys.stderr)
-    return code if code is not None else app.return_code or ExitCode.UNEXPECTED
+    if app.fault is not None:
+        raise app.fault
+    return code if code is not None else ExitCode.UNEXPECTED
 
 
 class _Guard:

@@ -93,7 +93,9 @@ def _shorten(lines: list[str]) -> tuple[list[str], list[_Run]]:
         if end - start < SHORTEST_RUN:
             kept += lines[start:end]
         else:
-            entries = tuple(found[2] or found[3] or found[4] for found in matches[start:end] if found is not None)
+            entries = tuple(
+                found[2] or found[3] or found[4] for found in matches[start:end] if found is not None
+            )
             runs.append(_Run(len(kept), start, entries))
             kept += [lines[start], lines[end - 1]]
         start = end
@@ -104,15 +106,18 @@ def _lengthen(root: yaml.Node, runs: list[_Run]) -> bool:
     """Put the entries back into the nodes and set all line numbers right; False when a run is not where it should be."""
     lists: dict[int, tuple[yaml.SequenceNode, int]] = {}
     every = _nodes(root)
-    for node in every:
-        if isinstance(node, yaml.SequenceNode) and not node.flow_style:
-            for index, child in enumerate(node.value):
+    for parent in every:
+        if isinstance(parent, yaml.SequenceNode) and not parent.flow_style:
+            for index, child in enumerate(parent.value):
                 if isinstance(child, yaml.ScalarNode):
-                    lists[child.start_mark.line] = (node, index)
+                    lists[child.start_mark.line] = (parent, index)
     places: list[tuple[yaml.SequenceNode, int, _Run]] = []
     for run in runs:
-        node, index = lists.get(run.first, (None, 0))
-        if node is None or not _is(node, index, run.entries[0], run.first):
+        found = lists.get(run.first)
+        if found is None:
+            return False
+        node, index = found
+        if not _is(node, index, run.entries[0], run.first):
             return False
         if not _is(node, index + 1, run.entries[-1], run.first + 1):
             return False
@@ -133,10 +138,12 @@ def _is(node: yaml.SequenceNode, index: int, entry: str, line: int) -> bool:
     if index >= len(node.value):
         return False
     child = node.value[index]
-    return (
-        isinstance(child, yaml.ScalarNode)
-        and (child.tag, child.value, child.start_mark.line, child.end_mark.line) == (_STRING, entry, line, line)
-    )
+    return isinstance(child, yaml.ScalarNode) and (
+        child.tag,
+        child.value,
+        child.start_mark.line,
+        child.end_mark.line,
+    ) == (_STRING, entry, line, line)
 
 
 def _nodes(root: yaml.Node) -> list[yaml.Node]:

@@ -433,7 +433,7 @@ class WizardState:
             return ExitCode.CHECK_FAILED
         return ExitCode.DONE
 
-    def farewell(self, state_dir: str) -> list[str]:
+    def farewell(self, state_dir: str, log: str) -> list[str]:
         """The lines that stay in the scrollback: what changed, its ID, how to undo it, where the journal
         is.
         """
@@ -457,7 +457,7 @@ class WizardState:
         if self.saved_to:
             lines.append(f"Answers: {self.saved_to} (conbool-tui apply --answers {self.saved_to})")
         if self.receipts or self.failure is not None:
-            lines.append(f"Journal and backups: {state_dir}")
+            lines.append(f"Journal and backups: {state_dir}; log: {log}")
         return lines
 
 

@@ -95,11 +95,13 @@ def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> 
 
 def unexpected(raised: BaseException) -> ConboolError:
     """An error nobody foresaw, in the three parts the admin gets of every error."""
-    return ConboolError(
+    error = ConboolError(
         f"Unexpected: {type(raised).__name__}: {raised}",
         "This is a fault of the program, not of your server.",
         "Please report it with the output of: conbool-tui detect --json",
     )
+    error.__cause__ = raised
+    return error
 
 
 def _post(owner: MessagePump, message: Message) -> None:

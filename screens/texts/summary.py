@@ -60,10 +60,6 @@ def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
         texts.append(f"This server shows its own certificate there: {host.client_certificate}.")
     texts.append("Mail that has been through Conbool, released mail, calendaring and bounces go direct.")
     texts.append(f"The headers that say so are believed from {_TRUST[answers.markers.trust]}.")
-    if not answers.conbool_networks:
-        texts.append(
-            "Conbool's addresses are not given: mail from Conbool is recognised by its headers only."
-        )
     return texts
 
 

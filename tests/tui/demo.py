@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
-from typing import Optional
+from pathlib import Path
+from typing import Optional, cast
 
 from conbool_tui.app import run_wizard
 from conbool_tui.facts import HostFacts
@@ -21,17 +23,28 @@ class SlowSession(FakeSession):
 
     delay = 0.0
 
+    def unfinished(self) -> Optional[Receipt]:
+        return cast("Receipt", "no receipt") if "--fault" in sys.argv else None
+
     def detect(self, instance: Optional[str] = None) -> HostFacts:
         time.sleep(self.delay)
         return super().detect(instance)
 
     def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
-        time.sleep(self.delay)
-        return super().apply(plan, progress)
+        if "--mark" in sys.argv:
+            self.gate.clear()
+            threading.Timer(3, self.gate.set).start()
+        receipt = super().apply(plan, progress)
+        if "--mark" in sys.argv:
+            Path(sys.argv[sys.argv.index("--mark") + 1]).touch()
+        return receipt
 
 
 if __name__ == "__main__":
     if "--deaf" in sys.argv:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     SlowSession.delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
-    sys.exit(run_wizard(SlowSession()))
+    try:
+        sys.exit(run_wizard(SlowSession()))
+    except AttributeError as error:
+        sys.exit(f"handed on: {type(error).__name__}")

@@ -92,10 +92,10 @@ async def test_to_smtp_reachable_and_out(wizard: Start) -> None:
         assert "sudo conbool-tui undo 20250102-0304-a1" in driver.pane("#text")
         await driver.push("Finish")
     assert driver.app.return_value == 0
-    farewell = driver.app.state.farewell("/var/lib/conbool-tui")
+    farewell = driver.app.state.farewell("/var/lib/conbool-tui", "/var/log/x.log")
     assert farewell[0].startswith("Change 20250102-0304-a1: applied, 6 files: /etc/postfix/main.cf,")
     assert "Take it back: conbool-tui undo 20250102-0304-a1" in farewell
-    assert farewell[-1] == "Journal and backups: /var/lib/conbool-tui"
+    assert farewell[-1] == "Journal and backups: /var/lib/conbool-tui; log: /var/log/x.log"
 
 
 async def test_a_second_review_is_empty_and_leads_to_the_test(wizard: Start) -> None:
@@ -219,7 +219,7 @@ async def test_history_shows_details_and_undoes_after_a_question(wizard: Start) 
         assert session.receipts[1].state is ChangeState.UNDONE
         await driver.press("escape")
         assert driver.title == "Step 1 of 9 - Welcome"
-    assert driver.app.state.farewell("/x")[0] == (
+    assert driver.app.state.farewell("/x", "/y")[0] == (
         "Undone: change 20250101-0000-zz (applied), recorded as 20250102-0405-b2."
     )
 

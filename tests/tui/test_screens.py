@@ -344,7 +344,7 @@ async def test_q_is_a_letter_in_an_input_and_leaves_elsewhere(wizard: Start) -> 
         assert driver.title.startswith("Step 2")
         await driver.press("ctrl+c", "tab", "enter")
     assert driver.app.return_value == 0
-    assert driver.app.state.farewell("/x") == ["Nothing was changed."]
+    assert driver.app.state.farewell("/x", "/y") == ["Nothing was changed."]
 
 
 async def test_leaving_without_edits_asks_nothing(wizard: Start) -> None:

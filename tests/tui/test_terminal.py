@@ -79,6 +79,8 @@ class Terminal:
             assert time.monotonic() < end, f"{words!r} does not appear:\n{self.text()}"
             assert self.process.poll() is None or self.read(0.2), f"the program ended:\n{self.text()}"
             self.read(0.1)
+        while self.read(0.15):
+            pass
 
     def send(self, keys: str) -> None:
         """Press keys."""
@@ -119,6 +121,15 @@ def open_wizard(terminals: list[Terminal], *arguments: str, **environment: str) 
     return terminal
 
 
+def go_to_next(terminal: Terminal) -> None:
+    for _ in range(40):
+        if "> [ Next ]" in terminal.text():
+            break
+        terminal.send("\t")
+        terminal.read(0.3)
+    terminal.send("\r")
+
+
 def test_it_paints_and_idle_costs_no_byte(terminals: list[Terminal]) -> None:
     terminal = open_wizard(terminals)
     assert terminal.text().splitlines()[0].strip().startswith("conbool-tui   Step 1 of 9 - Welcome")
@@ -146,13 +157,8 @@ def test_to_the_end_with_enter_and_tab(terminals: list[Terminal]) -> None:
     terminal.send("\r")
     for words in ("Step 2 of 9", "Step 3 of 9", "Step 4 of 9", "Step 5 of 9"):
         terminal.until(words)
-        for _ in range(20):
-            if "> [ Next ]" in terminal.text():
-                break
-            terminal.send("\t")
-            terminal.read(0.3)
-        terminal.send("\r")
-    terminal.until("postfix reload" if "postfix reload" in terminal.text() else "In short")
+        go_to_next(terminal)
+    terminal.until("In short")
     terminal.until("[ Next: apply ]")
     terminal.send("\t\r")
     terminal.until("> [ Not yet ]")
@@ -214,3 +220,33 @@ def test_a_terminal_that_goes_without_a_signal_ends_it(terminals: list[Terminal]
     terminal = open_wizard(terminals, "0", "--deaf")
     os.close(terminal.master)
     assert terminal.process.wait(PATIENCE) == 129
+
+
+def test_a_fault_of_the_screens_leaves_the_terminal_in_order_and_is_handed_on(
+    terminals: list[Terminal],
+) -> None:
+    terminal = Terminal("0", "--fault")
+    terminals.append(terminal)
+    assert terminal.end() == 1
+    assert b"\x1b[?1049l" in terminal.raw
+    assert "handed on: AttributeError" in terminal.text()
+    assert b"Traceback" not in terminal.raw
+    assert "locals" not in terminal.text()
+
+
+def test_a_lost_connection_does_not_cut_off_a_change(terminals: list[Terminal], tmp_path: Path) -> None:
+    mark = tmp_path / "applied"
+    terminal = open_wizard(terminals, "0", "--mark", str(mark))
+    terminal.send("\r")
+    for words in ("Step 2 of 9", "Step 3 of 9", "Step 4 of 9", "Step 5 of 9"):
+        terminal.until(words)
+        go_to_next(terminal)
+    terminal.until("In short")
+    terminal.send("\t\r")
+    terminal.until("> [ Not yet ]")
+    terminal.send("\t\r")
+    terminal.until("6 of 8  write")
+    os.close(terminal.master)
+    assert not mark.exists()
+    assert terminal.process.wait(PATIENCE) in (128 + signal.SIGHUP, 129)
+    assert mark.exists(), "the change was finished after the terminal had gone"

@@ -1,0 +1,146 @@
+"""The real wizard on a real server, by keyboard alone, in an 80x24 terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import time
+from typing import Iterator
+
+import pytest
+
+from . import messages
+from .lab import Lab
+from .machine import Machine
+from .postfix import PostfixMachine, PostfixSite
+
+OUT_A = "friend@outside-a.example"
+
+
+class Terminal:
+    """A tmux of its own with one 80x24 window that runs a command on a machine."""
+
+    def __init__(self, machine: Machine, argv: list[str]) -> None:
+        self._socket = f"conbool-lab-{os.getpid()}-{id(self)}"
+        command = shlex.join(machine.command(argv, {"TERM": "screen-256color"}))
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "t", f"{command}; echo EXIT $?; sleep 300")
+
+    def _tmux(self, *args: str) -> str:
+        return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True).stdout
+
+    def screen(self) -> str:
+        """What a person sees."""
+        return self._tmux("capture-pane", "-p", "-t", "t")
+
+    def keys(self, *keys: str) -> None:
+        """Press keys, by tmux's names."""
+        self._tmux("send-keys", "-t", "t", *keys)
+
+    def wait(self, text: str, timeout: float = 60) -> str:
+        """Wait until the screen has ``text`` and return the screen.
+
+        Raises:
+            AssertionError: it did not come; the message has the screen.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self.screen()
+            if text in seen:
+                return seen
+            assert time.monotonic() < deadline, f"{text!r} did not appear:\n{seen}"
+            time.sleep(0.1)
+
+    def move_to(self, label: str) -> None:
+        """Press Tab until the focus mark is at ``label``."""
+        for _ in range(60):
+            if re.search(r">\s+" + re.escape(label), self.screen()):
+                return
+            self.keys("Tab")
+            time.sleep(0.15)
+        raise AssertionError(f"the focus does not reach {label!r}:\n{self.screen()}")
+
+    def press(self, label: str) -> None:
+        """Move to a button and press Enter."""
+        self.move_to(label)
+        self.keys("Enter")
+
+    def close(self) -> None:
+        """End this terminal and what runs in it."""
+        subprocess.run(["tmux", "-L", self._socket, "kill-server"], check=False, capture_output=True)
+
+
+@pytest.fixture
+def machine(lab: Lab, suite: str) -> PostfixMachine:
+    """A normal server, nothing done yet."""
+    return lab.postfix(suite, PostfixSite(submission=True))
+
+
+@pytest.fixture
+def terminal(machine: PostfixMachine) -> Iterator[Terminal]:
+    """The wizard in its terminal."""
+    one = Terminal(machine, ["conbool-tui"])
+    yield one
+    one.close()
+
+
+def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: Terminal) -> None:
+    before = machine.snapshot("/etc/postfix")
+    terminal.wait("Postfix 3.")
+    terminal.press("[ Start ]")
+    terminal.wait("guide step A")
+    terminal.press("[ Next ]")
+    terminal.wait("guide step C")
+    terminal.keys("198.51.100.0/24, 2001:db8:c::/48")
+    terminal.press("[ Next ]")
+    terminal.wait("guide step D")
+    terminal.press("[ Next ]")
+    terminal.wait("Who uses Conbool")
+    terminal.press("[ Next ]")
+    review = terminal.wait("Review")
+    terminal.wait("senders in example.com, example.org, example.net")
+    assert "mx1.example.com" not in review.split("In short")[-1].split("goes to")[0]
+    assert machine.snapshot("/etc/postfix") == before, "nothing may be written before Apply"
+    terminal.press("[ Next: apply ]")
+    terminal.wait("Nothing has been changed yet")
+    terminal.press("[ Apply now ]")
+    terminal.wait("Take it back at any time", timeout=120)
+    terminal.press("[ Next: test ]")
+    terminal.wait("SMTP reachable", timeout=120)
+    terminal.press("[ Next: done ]")
+    done = terminal.wait("Setup Assistant")
+    assert "mx1.example.com" in done
+    assert "mail.conbool.com:25" in done
+    terminal.press("[ Finish ]")
+    left = terminal.wait("EXIT 0")
+    assert "conbool-tui undo" in left
+
+    message = messages.plain()
+    lab.send(machine, message, OUT_A)
+    lab.expect(message, "conbool")
+    undone = machine.conbool("undo", "--yes")
+    assert undone.returncode == 0, undone.stderr
+    after = machine.snapshot("/etc/postfix")
+    assert {path: entry for path, entry in after.items() if path != ""}.keys() == before.keys()
+
+
+def test_leaving_changes_nothing(machine: PostfixMachine, terminal: Terminal) -> None:
+    before = machine.snapshot("/etc/postfix")
+    terminal.wait("Postfix 3.")
+    terminal.keys("F1")
+    terminal.wait("Keys")
+    terminal.keys("Escape")
+    terminal.wait("[ Start ]")
+    terminal.keys("q")
+    terminal.wait("EXIT 0")
+    assert machine.snapshot("/etc/postfix") == before
+
+
+def test_terminal_that_goes_away_ends_the_program(machine: PostfixMachine, terminal: Terminal) -> None:
+    terminal.wait("Postfix 3.")
+    terminal.close()
+    deadline = time.monotonic() + 10
+    while "-m conbool_tui" in machine.run(["ps", "ax"]).stdout:
+        assert time.monotonic() < deadline, "the program still runs without its terminal"
+        time.sleep(0.2)
