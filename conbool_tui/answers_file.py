@@ -642,7 +642,9 @@ def _flow(value: Any) -> str:
 def _given_back(item: AnswerField, value: Any) -> Given:
     """A value as if it had been read."""
     if item.kind is Kind.LIST:
-        return Given(value if isinstance(value, _Normal) else [Given(entry) for entry in value])
+        if isinstance(value, _Normal) and value.key == item.key:
+            return Given(value)
+        return Given([Given(entry) for entry in value])
     if item.kind is Kind.MAPPING:
         return Given([(Given(key), Given(entry)) for key, entry in value.items()])
     if item.kind is Kind.RECORDS:

@@ -39,6 +39,16 @@ class _Run:
     entries: tuple[str, ...]
 
 
+class _Mark:
+    """As much of a yaml.Mark as messages need; a whole one takes longer to make than the entry it belongs to."""
+
+    __slots__ = ("column", "line")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.line = line
+        self.column = column
+
+
 def compose(data: bytes) -> Optional[yaml.Node]:
     """The one document's node with true line numbers, None for an empty text.
 
@@ -127,7 +137,7 @@ def _lengthen(root: yaml.Node, runs: list[_Run]) -> bool:
     for node, index, run in reversed(places):
         column = node.value[index].start_mark.column
         node.value[index + 1 : index + 1] = [
-            yaml.ScalarNode(_STRING, entry, yaml.Mark("", 0, line, column, None, 0), None)
+            yaml.ScalarNode(_STRING, entry, _Mark(line, column), None)
             for line, entry in enumerate(run.entries[1:-1], run.start + 1)
         ]
     return True

@@ -81,6 +81,7 @@ class Designer:
         self.wanted = Desired()
         self.domains = tuple(dict.fromkeys(domain.lower() for domain in answers.domains))
         self.sources = find_sources(facts, record)
+        self.hostname = facts.expanded.get("myhostname", "") or "localhost"
         ipv6_only = "ipv6" in split_list(
             facts.expanded.get("inet_protocols", "")
         ) and "ipv4" not in split_list(facts.expanded.get("inet_protocols", ""))
@@ -177,7 +178,7 @@ class Designer:
         ca_file = smart_host.ca_file or (None if has_ca_file else self.facts.system_ca_file)
         own_checks = self.facts.parameters.get("smtp_header_checks", "").strip()
         checks = join_list([self.table(names.DROP_ORIGIN, patterns=True), *split_list(own_checks)])
-        # Both would speak for other servers: the first is read where no policy table is, the second is a name.
+        # Both speak for other servers: the first is read where no policy table is, the second is a name.
         cleared = [
             name
             for name in ("smtp_tls_per_site", "smtp_tls_servername")
@@ -225,7 +226,8 @@ class Designer:
             if level in _STRICT_LEVELS:
                 self._notice(
                     "warn",
-                    f"smtp_tls_security_level = {level} now holds for all hosts that mail outside the scope goes "
+                    f"smtp_tls_security_level = {level} now holds for all hosts that mail outside the scope "
+                    "goes "
                     "to directly; mail to those without TLS waits in the queue. The usual level is may.",
                     Step.A,
                 )
@@ -383,7 +385,7 @@ class Designer:
 
         self._table(
             names.GATE_CHECKS,
-            header_tables.origin_rule(to_untrusted),
+            header_tables.origin_rule(header_tables.UNTRUSTED, self.hostname, to_untrusted),
             Step.C,
             "Who is not believed",
             "A marker from such a client is removed and leads nowhere.",
@@ -511,7 +513,7 @@ class Designer:
         arrival = services.filter_action(self.loopback, self.arrivals_port or self.split_port)
         if self.proxied:
             # smtpd(8) takes no FILTER action where it hands mail to a proxy filter (access(5)).
-            arrival = f"PREPEND {names.ORIGIN_HEADER}: {header_tables.HANDED_OVER}"
+            arrival = "PREPEND " + header_tables.origin_note(header_tables.HANDED_OVER, self.hostname)
         data_checks: list[str] = []
         if networks:
             self._table(
@@ -544,7 +546,7 @@ class Designer:
         if self._authenticates():
             self._table(
                 names.AUTHENTICATED,
-                [f"/./\tPREPEND {names.ORIGIN_HEADER}: untrusted"],
+                ["/./\tPREPEND " + header_tables.origin_note(header_tables.UNTRUSTED, self.hostname)],
                 Step.C,
                 "Who authenticates on port 25 is not believed",
                 "An account, wherever it logs in from, must not be able to forge a marker.",
@@ -570,10 +572,9 @@ class Designer:
             self._hand_back(networks)
 
     def _origin(self) -> None:
+        note = header_tables.origin_note(header_tables.UNTRUSTED, self.hostname)
         lines = [f"{network}\tDUNNO" for network in self.answers.conbool_networks]
-        lines += [
-            f"{everyone}\tPREPEND {names.ORIGIN_HEADER}: untrusted" for everyone in ("0.0.0.0/0", "::/0")
-        ]
+        lines += [f"{everyone}\tPREPEND {note}" for everyone in ("0.0.0.0/0", "::/0")]
         self._table(
             names.ORIGIN,
             lines,
@@ -607,7 +608,8 @@ class Designer:
             "Sender domains relayed for Conbool",
             "Mail with any other sender from Conbool is not relayed.",
         )
-        exact = f"pipemap:{{{self.table(names.SENDER_DOMAIN, kind='regexp')},{self.table(names.HAND_BACK_DOMAINS)}}}"
+        cut = self.table(names.SENDER_DOMAIN, kind="regexp")
+        exact = f"pipemap:{{{cut},{self.table(names.HAND_BACK_DOMAINS)}}}"
         self._class(
             names.HAND_BACK_CLASS,
             f"check_sender_access {exact}",
@@ -736,7 +738,11 @@ class Designer:
             names.MARKERS,
             [
                 *header_tables.marker_rules(self.loop_headers(), markers.released, action),
-                *(header_tables.handed_over_rule(action) if self.proxied else []),
+                *(
+                    header_tables.origin_rule(header_tables.HANDED_OVER, self.hostname, action)
+                    if self.proxied
+                    else []
+                ),
             ],
             Step.C,
             "Markers of mail that has been through Conbool",
@@ -979,8 +985,8 @@ def _resolved(value: str, header_checks: str) -> tuple[str, ...]:
 def _checks_of(
     cleanup: Optional[Service], own: Sequence[str], mime: Sequence[str], nested: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """The header, MIME and nested checks of a cleanup service without us; ``own``, ``mime`` and ``nested`` are
-    those of main.cf.
+    """The header, MIME and nested checks of a cleanup service without us; ``own``, ``mime`` and ``nested``
+    are those of main.cf.
     """
     if cleanup is None:
         return tuple(own), tuple(mime), tuple(nested)

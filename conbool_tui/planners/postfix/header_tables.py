@@ -13,8 +13,8 @@ from conbool_tui.planners.postfix.names import ORIGIN_HEADER
 
 _NAMES_PER_PATTERN = 50
 _PREFIX = "X-Conbool-"
-HANDED_OVER = "handed-over"
-"""The word in the note about the client that says: one of Conbool's addresses."""
+UNTRUSTED, HANDED_OVER = "untrusted", "handed-over"
+"""The words in the note about the client: its markers are not believed; it is one of Conbool's addresses."""
 
 _SPECIAL = set(".^$*+?()[]{}|\\/")
 
@@ -117,14 +117,16 @@ def calendar_rule(action: str) -> list[str]:
     return [f"{_CALENDAR} {action}"]
 
 
-def origin_rule(action: str) -> list[str]:
-    """Mail of clients that are not believed."""
-    return [f"/^{ORIGIN_HEADER}:[[:space:]]*untrusted[[:space:]]*$/ {action}"]
+def origin_note(word: str, host: str) -> str:
+    """The note about a client as a header. It names the host that wrote it: the note of another server, which
+    a message may bring along, says nothing here.
+    """
+    return f"{ORIGIN_HEADER}: {word} {host}"
 
 
-def handed_over_rule(action: str) -> list[str]:
-    """Mail of Conbool's addresses, on hosts where only a header can say so."""
-    return [f"/^{ORIGIN_HEADER}:[[:space:]]*{HANDED_OVER}[[:space:]]*$/ {action}"]
+def origin_rule(word: str, host: str, action: str) -> list[str]:
+    """Mail with that note."""
+    return [f"/^{ORIGIN_HEADER}:[[:space:]]*{word}[[:space:]]+{_escape(host)}[[:space:]]*$/ {action}"]
 
 
 def keep_headers(names: Iterable[str]) -> list[str]:

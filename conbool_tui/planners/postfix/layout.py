@@ -43,7 +43,9 @@ def with_items(value: str, items: Sequence[str]) -> str:
     """
     old = _words(value)
     wanted = [word for item in items for word in _entry_words(item)]
-    matcher = difflib.SequenceMatcher(a=[word.text for word in old], b=[word for word, _ in wanted], autojunk=False)
+    matcher = difflib.SequenceMatcher(
+        a=[word.text for word in old], b=[word for word, _ in wanted], autojunk=False
+    )
     text, position = "", 0
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if kind == "equal":

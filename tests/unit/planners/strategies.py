@@ -116,7 +116,9 @@ def hosts(draw: st.DrawFn) -> Site:
     """A Postfix host before Conbool came."""
     lines = [
         MAIN,
-        "my_checks = regexp:/etc/postfix/b\nmy_restrictions = reject_unknown_sender_domain\nmy_transport = hash:/etc/postfix/t\n",
+        "my_checks = regexp:/etc/postfix/b\n",
+        "my_restrictions = reject_unknown_sender_domain\n",
+        "my_transport = hash:/etc/postfix/t\n",
     ]
 
     def put(name: str, value: Optional[str]) -> None:

@@ -246,7 +246,9 @@ def test_authenticated_clients_of_port_25_are_not_believed() -> None:
     entries = split_restrictions(after(host).parameters["smtpd_data_restrictions"])
     assert entries[0] == "check_sasl_access regexp:$config_directory/conbool/authenticated"
     assert entries[2:] == ("permit_sasl_authenticated", "reject_unauth_pipelining", "conbool_origin")
-    assert tables_of(after(host))["authenticated"].endswith("PREPEND X-Conbool-Origin: untrusted\n")
+    assert tables_of(after(host))["authenticated"].endswith(
+        "PREPEND X-Conbool-Origin: untrusted mx1.example.com\n"
+    )
 
 
 def test_no_permit_of_the_admin_makes_a_neighbour_believed() -> None:
@@ -292,7 +294,8 @@ def test_hand_back_needs_a_rule_that_refuses() -> None:
 
 
 def test_scope_everything_keeps_the_null_sender_out() -> None:
-    main = "default_transport = smtp:[smtp.provider.example]:25\nempty_address_default_transport_maps_lookup_key = nobody\n"
+    main = "default_transport = smtp:[smtp.provider.example]:25\n"
+    main += "empty_address_default_transport_maps_lookup_key = nobody\n"
     new = after(facts_for(main), EVERYTHING)
     assert new.parameters["default_transport"] == "conbool-smarthost:[mail.conbool.com]:25"
     assert "nobody\tsmtp:[smtp.provider.example]:25\n" in tables_of(new)["senders"]
@@ -312,7 +315,8 @@ def test_senders_are_listed_once_in_lower_case() -> None:
 
 def test_smart_host_service_depends_on_nothing_of_the_host() -> None:
     host = facts_for(
-        "smtp_tls_wrappermode = yes\nsmtp_tls_per_site = hash:/x\nsmtp_tls_servername = smtp.provider.example\n"
+        "smtp_tls_wrappermode = yes\nsmtp_tls_per_site = hash:/x\n"
+        "smtp_tls_servername = smtp.provider.example\n"
     )
     smart_host = SmartHost(
         host="relay.conbool.example",
@@ -391,7 +395,8 @@ def test_chroot_columns_are_taken_over() -> None:
     master = MASTER.replace("cleanup   unix  n       -       y", "cleanup   unix  n       -       n")
     new = after(facts_for(master_cf=master))
     chroot = {one.name: one.chroot for one in new.services}
-    assert chroot["conbool-smarthost"] and chroot["127.0.0.1:10026"]
+    assert chroot["conbool-smarthost"]
+    assert chroot["127.0.0.1:10026"]
     assert not chroot["conbool-gate-cleanup"]
 
 
@@ -404,7 +409,8 @@ def test_submission_drops_markers_even_where_header_checks_were_off() -> None:
         MASTER
         + REENTRY
         + (
-            "submission inet n - y - - smtpd\n  -o receive_override_options=no_header_body_checks,no_milters\n"
+            "submission inet n - y - - smtpd\n"
+            "  -o receive_override_options=no_header_body_checks,no_milters\n"
         )
     )
     new = after(facts_for(SCANNED, master))
@@ -421,7 +427,8 @@ def test_shared_cleanup_service_is_not_changed_for_all_who_use_it() -> None:
     """Port 25 and submission share a cleanup service: only submission must drop markers."""
     master = MASTER.replace("smtpd\n", "smtpd\n  -o cleanup_service_name=pre-cleanup\n", 1) + (
         "submission inet n - y - - smtpd\n  -o cleanup_service_name=pre-cleanup\n"
-        "pre-cleanup unix n - n - 0 cleanup\n  -o header_checks=pcre:/etc/postfix/own\n  -o always_bcc=log@example.com\n"
+        "pre-cleanup unix n - n - 0 cleanup\n  -o header_checks=pcre:/etc/postfix/own\n"
+        "  -o always_bcc=log@example.com\n"
     )
     new = after(facts_for(master_cf=master))
     assert options(new, "pre-cleanup")["header_checks"] == "pcre:/etc/postfix/own"
@@ -434,7 +441,8 @@ def test_shared_cleanup_service_is_not_changed_for_all_who_use_it() -> None:
     assert port_25["always_bcc"] == submission["always_bcc"] == "log@example.com"
     for name in ("conbool-pre-cleanup-cleanup", "conbool-submission-pre-cleanup-cleanup"):
         service = new.service(name, "unix")
-        assert service is not None and not service.chroot
+        assert service is not None
+        assert not service.chroot
 
 
 def test_own_header_checks_of_the_cleanup_service_do_not_hide_ours() -> None:
@@ -460,7 +468,7 @@ def test_spam_flag_is_added_once_behind_a_content_filter() -> None:
 
 
 def test_mail_that_skips_the_filter_is_mapped_where_only_the_way_back_does_it() -> None:
-    """no_address_mappings on port 25: what Conbool delivers gets its aliases expanded in a lane of its own."""
+    """no_address_mappings on port 25: Conbool's mail gets its aliases expanded in a lane of its own."""
     master = (
         MASTER.replace("smtpd\n", "smtpd\n  -o receive_override_options=no_address_mappings\n", 1) + REENTRY
     )
@@ -483,7 +491,7 @@ def test_proxy_filter_takes_no_filter_action() -> None:
         facts_for("smtpd_proxy_filter = 127.0.0.1:10024\n", MASTER + REENTRY + "  -o smtpd_proxy_filter=\n")
     )
     assert tables_of(new)["arrivals.cidr"].endswith(
-        "198.51.100.0/24\tPREPEND X-Conbool-Origin: handed-over\n"
+        "198.51.100.0/24\tPREPEND X-Conbool-Origin: handed-over mx1.example.com\n"
     )
     assert "handed-over" in tables_of(new)["markers"]
     assert "handed-over" not in tables_of(after(facts_for()))["markers"]

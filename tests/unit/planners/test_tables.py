@@ -264,7 +264,7 @@ def test_custom_headers_with_special_characters() -> None:
     for name in ("X-(Out)?", "X-Seen.By{1}/$it^|*\\", "X-Conbool-Anything"):
         assert look_up(untrusted, f"{name}: no") == "IGNORE"
     assert look_up(untrusted, "X-Out: no") is None
-    assert look_up(table("drop_markers", answers), "x-conbool-origin: untrusted") == "IGNORE"
+    assert look_up(table("drop_markers", answers), "x-conbool-origin: untrusted mx1.example.com") == "IGNORE"
 
 
 def test_manual_route_knows_a_mere_exception() -> None:
