@@ -19,13 +19,10 @@ import yaml
 SHORTEST_RUN = 100
 _STRING = "tag:yaml.org,2002:str"
 # Plain scalars with an @, or a letter first and a dot inside, are strings under every rule of YAML's schemas.
-_ENTRY = re.compile(
-    r"""(\ *)-\ +(?:
+_ENTRY = r"""(\ *)-\ +(?:
         ([A-Za-z0-9][A-Za-z0-9_+=/.-]*@[A-Za-z0-9_+=/.@-]* | [A-Za-z][A-Za-z0-9_+=/-]*\.[A-Za-z0-9_+=/.-]*)
         | '([A-Za-z0-9_+=/.@-]+)' | "([A-Za-z0-9_+=/.@-]+)"
-    )\ *\r?""",
-    re.VERBOSE,
-)
+    )\ *\r?"""
 # What PyYAML takes for a line end, or for the start of another encoding, besides LF and CR LF.
 _OTHER_LINES = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff\x00]")
 
@@ -39,10 +36,8 @@ class _Run:
     entries: tuple[str, ...]
 
 
-class _Mark:
-    """As much of a yaml.Mark as messages need; a whole one takes longer to make than the entry it belongs to."""
-
-    __slots__ = ("column", "line")
+class _Mark(yaml.Mark):
+    """As much of a mark as messages need; a whole one takes longer to make than the entry it belongs to."""
 
     def __init__(self, line: int, column: int) -> None:
         self.line = line
@@ -89,7 +84,9 @@ def _compose_short(data: bytes) -> Optional[yaml.Node]:
 
 def _shorten(lines: list[str]) -> tuple[list[str], list[_Run]]:
     """The lines without the inner entries of long runs, and these runs."""
-    matches = [_ENTRY.fullmatch(line) if "- " in line else None for line in lines]
+    # Compiled here, because most runs of the program read no answers file.
+    entry = re.compile(_ENTRY, re.VERBOSE)
+    matches = [entry.fullmatch(line) if "- " in line else None for line in lines]
     kept: list[str] = []
     runs: list[_Run] = []
     start = 0

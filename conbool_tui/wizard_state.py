@@ -7,6 +7,7 @@ A field is declared in ``answers`` only; here its text is converted and checked 
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -445,8 +446,8 @@ class WizardState:
                 )
                 continue
             lines.append(
-                f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}: "
-                + ", ".join(receipt.files)
+                f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}"
+                f"{_below(receipt.files)}."
             )
         if self.last_applied is not None:
             lines.append(f"Take it back: conbool-tui undo {self.last_applied.id}")
@@ -459,6 +460,13 @@ class WizardState:
         if self.receipts or self.failure is not None:
             lines.append(f"Journal and backups: {state_dir}; log: {log}")
         return lines
+
+
+def _below(paths: Sequence[str]) -> str:
+    """The folder that holds all of several files; a long list of names would drown the undo command."""
+    if not paths:
+        return ""
+    return " below " + (posixpath.commonpath(paths) if len(paths) > 1 else posixpath.dirname(paths[0]))
 
 
 def _count(items: Sequence[object], noun: str) -> str:

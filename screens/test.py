@@ -119,10 +119,9 @@ class TestScreen(WizardScreen):
             self.set_reason(name, "")
         has_detail = any(finding.detail for finding in findings)
         self.set_reason("transcript", "" if has_detail else "no check left a transcript")
-        lines: list[Line] = []
+        lines: list[Line] = [verdict(findings), Line("")]
         for finding in findings:
             lines.extend(finding_lines(finding, with_detail=self._with_detail))
-        lines.extend([Line(""), verdict(findings)])
         title = "Findings and transcript" if self._with_detail else "Findings"
         self.query_one("#findings", TextPane).show(lines, title)
 

@@ -16,7 +16,7 @@ def verdict(findings: Sequence[Finding]) -> Line:
     """
     failed = sum(finding.status is Status.FAIL for finding in findings)
     if failed:
-        return status_line(Status.FAIL, f"{failed} of {len(findings)} checks failed; see what to do above.")
+        return status_line(Status.FAIL, f"{failed} of {len(findings)} checks failed; see what to do below.")
     if any(
         finding.status is Status.OK and REACHABLE.lower() in finding.summary.lower() for finding in findings
     ):

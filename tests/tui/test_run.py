@@ -93,7 +93,7 @@ async def test_to_smtp_reachable_and_out(wizard: Start) -> None:
         await driver.push("Finish")
     assert driver.app.return_value == 0
     farewell = driver.app.state.farewell("/var/lib/conbool-tui", "/var/log/x.log")
-    assert farewell[0].startswith("Change 20250102-0304-a1: applied, 6 files: /etc/postfix/main.cf,")
+    assert farewell[0].startswith("Change 20250102-0304-a1: applied, 6 files below /etc/postfix.")
     assert "Take it back: conbool-tui undo 20250102-0304-a1" in farewell
     assert farewell[-1] == "Journal and backups: /var/lib/conbool-tui; log: /var/log/x.log"
 
