@@ -17,6 +17,9 @@ Path = tuple[str, ...]
 
 SCHEMA_ID = "urn:conbool-tui:answers"
 
+FLAG_PREFIX = "answer:"
+"""Starts the name under which a parsed flag is kept, so that no answer can collide with another option."""
+
 
 class Kind(str, enum.Enum):
     """How an answer is built up."""

@@ -9,16 +9,18 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Callable, NoReturn, Optional
+from importlib import import_module
+from typing import TYPE_CHECKING, Callable, NoReturn, Optional
 
-from conbool_tui import __version__, render
-from conbool_tui.answers_schema import FIELDS, AnswerField, Kind, help_with_choices
-from conbool_tui.commands import changing, reading
-from conbool_tui.commands.context import FLAG_PREFIX, Context
+from conbool_tui import __version__
+from conbool_tui.answers_schema import FIELDS, FLAG_PREFIX, AnswerField, Kind, help_with_choices
 from conbool_tui.commands.wizard import wizard
 from conbool_tui.errors import ConboolError, ExitCode, UsageError
 from conbool_tui.host import Host
-from conbool_tui.session import DEFAULT_STATE_DIR, Session
+from conbool_tui.places import DEFAULT_STATE_DIR
+
+if TYPE_CHECKING:
+    from conbool_tui.commands.context import Context
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -29,14 +31,24 @@ exit codes:
   64 usage or invalid answers   75 another run works    77 needs root
 """
 
+def _later(module: str, name: str) -> Callable[[Context], int]:
+    """A sub-command that is loaded when it runs: the wizard's first picture must not wait for it."""
+
+    def run(context: Context) -> int:
+        code: int = getattr(import_module(f"conbool_tui.commands.{module}"), name)(context)
+        return code
+
+    return run
+
+
 _COMMANDS: dict[str, Callable[[Context], int]] = {
-    "detect": reading.detect,
-    "plan": reading.plan,
-    "apply": changing.apply,
-    "check": reading.check,
-    "undo": changing.undo,
-    "history": reading.history,
-    "answers": reading.answers,
+    "detect": _later("reading", "detect"),
+    "plan": _later("reading", "plan"),
+    "apply": _later("changing", "apply"),
+    "check": _later("reading", "check"),
+    "undo": _later("changing", "undo"),
+    "history": _later("reading", "history"),
+    "answers": _later("reading", "answers"),
 }
 
 
@@ -202,9 +214,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         try:
             options = _parse(given)
             host = _host(options.root)
-            session = Session(host, options.state_dir, options.mail_system)
-            run = _COMMANDS[options.command] if options.command else wizard
-            code = run(Context(session, options))
+            code = _run(host, options)
             sys.stdout.flush()
         except ConboolError as error:
             _tell(error, as_json="--json" in given)
@@ -224,6 +234,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return code
 
 
+def _run(host: Host, options: argparse.Namespace) -> int:
+    if not options.command:
+        return wizard(host, options)
+    from conbool_tui.commands.context import Context
+    from conbool_tui.session import Session
+
+    session = Session(host, options.state_dir, options.mail_system)
+    return _COMMANDS[options.command](Context(session, options))
+
+
 def _host(root: str) -> Host:
     """The machine below ``root``. Raises UsageError: there is no such folder."""
     try:
@@ -234,6 +254,8 @@ def _host(root: str) -> Host:
 
 def _tell(error: ConboolError, *, as_json: bool) -> None:
     """An expected failure: for people on standard error, for scripts also on standard output."""
+    from conbool_tui import render
+
     _say(render.error_lines(error))
     if as_json:
         document = {"what": error.what, "why": error.why, "todo": error.todo, "exit_code": error.exit_code}
@@ -242,7 +264,7 @@ def _tell(error: ConboolError, *, as_json: bool) -> None:
 
 def _unexpected(host: Optional[Host], argv: Sequence[str], error: Exception) -> None:
     """A defect: one message, the details in the log."""
-    from conbool_tui import log
+    from conbool_tui import log, render
 
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     path = (

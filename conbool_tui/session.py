@@ -20,10 +20,10 @@ from conbool_tui.errors import CheckFailedError, NeedsRootError, UsageError
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.host import Host
+from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
-DEFAULT_STATE_DIR = "/var/lib/conbool-tui"
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 _LOCAL_NAMES = frozenset(("localhost", "localhost.localdomain"))
 

@@ -15,13 +15,12 @@ from typing import Any, Optional
 from conbool_tui import answers_file, render
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import Tree
-from conbool_tui.answers_schema import FIELDS
+from conbool_tui.answers_schema import FIELDS, FLAG_PREFIX
 from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import Host
 from conbool_tui.receipt import Progress
 from conbool_tui.session import Session
 
-FLAG_PREFIX = "answer:"
 _STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 

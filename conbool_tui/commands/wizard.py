@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import socket
 import sys
 
 from conbool_tui.answers import Answers
-from conbool_tui.commands.context import Context
 from conbool_tui.errors import ConboolError, UsageError
+from conbool_tui.host import Host
+from conbool_tui.session_root import require_root
 
 _INSTEAD = "Log in with ssh -t {host} sudo conbool-tui, or use conbool-tui apply --answers FILE."
 
 
-def wizard(context: Context) -> int:
+def wizard(host: Host, options: argparse.Namespace) -> int:
     """Open the wizard on this terminal.
 
     Raises:
         UsageError: there is no terminal it could be shown on.
         NeedsRootError: this user is not root.
     """
-    instead = _INSTEAD.format(host=socket.gethostname() or "HOST")
+    instead = _INSTEAD.format(host=os.uname().nodename or "HOST")
     for stream, name in ((sys.stdin, "standard input"), (sys.stderr, "standard error")):
         if stream is None or not stream.isatty():
             raise UsageError(
@@ -36,7 +37,7 @@ def wizard(context: Context) -> int:
             "It would paint garbage.",
             instead,
         )
-    context.session.require_root("The wizard")
+    require_root(host, "The wizard")
     try:
         from conbool_tui.app import run_wizard
     except ModuleNotFoundError as error:
@@ -47,5 +48,10 @@ def wizard(context: Context) -> int:
             "Everything else works without it.",
             "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
         ) from None
-    instance = context.options.instance
-    return run_wizard(context.session, None if instance is None else Answers(instance=instance))
+
+    def open_session() -> Session:
+        from conbool_tui.session import Session
+
+        return Session(host, options.state_dir, options.mail_system)
+
+    return run_wizard(open_session, None if options.instance is None else Answers(instance=options.instance))
