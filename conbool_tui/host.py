@@ -11,7 +11,6 @@ import errno
 import os
 import posixpath
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +79,15 @@ class Host:
     def user_id(self) -> int:
         """The effective user this process works as."""
         return os.geteuid()
+
+    def require_root(self, doing: str) -> None:
+        """Refuse work that only root can do. Raises NeedsRootError."""
+        if not self.is_root:
+            raise NeedsRootError(
+                f"{doing} needs root.",
+                "The mail system's files belong to root.",
+                "Run the same command with sudo.",
+            )
 
     # --- names -----------------------------------------------------------------------------------------------------------------
 
@@ -290,7 +298,7 @@ class Host:
             HostError: the file cannot be written; the old one is untouched.
         """
         target = self.real(path)
-        temporary = target.parent / (_TEMPORARY_PREFIX + secrets.token_hex(8))
+        temporary = target.parent / (_TEMPORARY_PREFIX + os.urandom(8).hex())
         try:
             handle = os.open(
                 temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -399,7 +407,7 @@ class Host:
         """
         told: Optional[HostError | NeedsRootError] = None
         for parent in parents:
-            path = posixpath.join(parent, _TEMPORARY_PREFIX.lstrip(".") + secrets.token_hex(8))
+            path = posixpath.join(parent, _TEMPORARY_PREFIX.lstrip(".") + os.urandom(8).hex())
             try:
                 os.mkdir(self._entry(path), 0o700)
                 os.chmod(self._entry(path), 0o700)
@@ -570,12 +578,10 @@ class Host:
             return ()
         import psutil
 
-        found: list[Process] = []
-        for process in psutil.process_iter(["pid", "name", "cmdline"]):
-            found.append(
-                Process(process.info["pid"], process.info["name"] or "", tuple(process.info["cmdline"] or ()))
-            )
-        return tuple(found)
+        return tuple(
+            Process(process.info["pid"], process.info["name"] or "", tuple(process.info["cmdline"] or ()))
+            for process in psutil.process_iter(["pid", "name", "cmdline"])
+        )
 
     def process_name(self, pid: int) -> str:
         """Name of a running process; empty for another root or when it is not running."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ class CommandResult:
 
 def find_program(name: str) -> Optional[str]:
     """Absolute path of a program on the administrator's search path, None when it is not there."""
+    import shutil
+
     return shutil.which(name, path=_SYSTEM_PATH)
 
 

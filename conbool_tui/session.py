@@ -16,7 +16,7 @@ from typing import Optional
 from conbool_tui import answer_forms, answers_file
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
-from conbool_tui.errors import CheckFailedError, NeedsRootError, UsageError
+from conbool_tui.errors import CheckFailedError, UsageError
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.host import Host
@@ -266,12 +266,7 @@ class Session:
 
     def require_root(self, doing: str) -> None:
         """Refuse work that only root can do. Raises NeedsRootError."""
-        if not self.host.is_root:
-            raise NeedsRootError(
-                f"{doing} needs root.",
-                "The mail system's files belong to root.",
-                "Run the same command with sudo.",
-            )
+        self.host.require_root(doing)
 
 
 def default_domains(facts: PostfixFacts) -> tuple[str, ...]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import Host
-from conbool_tui.session_root import require_root
+
+if TYPE_CHECKING:
+    from conbool_tui.session import Session
 
 _INSTEAD = "Log in with ssh -t {host} sudo conbool-tui, or use conbool-tui apply --answers FILE."
 
@@ -37,7 +40,7 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
             "It would paint garbage.",
             instead,
         )
-    require_root(host, "The wizard")
+    host.require_root("The wizard")
     try:
         from conbool_tui.app import run_wizard
     except ModuleNotFoundError as error:

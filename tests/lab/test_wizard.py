@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import time
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,10 +25,24 @@ class Terminal:
     def __init__(self, machine: Machine, argv: list[str]) -> None:
         self._socket = f"conbool-lab-{os.getpid()}-{id(self)}"
         command = shlex.join(machine.command(argv, {"TERM": "screen-256color"}))
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-s", "t", f"{command}; echo EXIT $?; sleep 300")
+        self._tmux(
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "80",
+            "-y",
+            "24",
+            "-s",
+            "t",
+            f"{command}; echo EXIT $?; sleep 300",
+        )
 
     def _tmux(self, *args: str) -> str:
-        return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True
+        ).stdout
 
     def screen(self) -> str:
         """What a person sees."""

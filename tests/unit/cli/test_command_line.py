@@ -16,6 +16,7 @@ import pytest
 
 from conbool_tui import cli, log
 from conbool_tui.answers import Answers
+from conbool_tui.commands import parser
 from conbool_tui.commands.context import Context
 from conbool_tui.errors import (
     CheckFailedError,
@@ -85,7 +86,7 @@ class FakeSession(Session):
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeSession]:
     made = type("Made", (FakeSession,), {"applied": 0, "planned": samples.plan()})
-    monkeypatch.setattr(cli, "Session", made)
+    monkeypatch.setattr("conbool_tui.session.Session", made)
     monkeypatch.setattr(log, "record", lambda host, text: None)
     return made
 
@@ -126,7 +127,7 @@ def test_global_options_before_and_after(
             "/s",
         ],
     ):
-        options = cli._parse(argv)
+        options = parser.parse(argv)
         assert (options.mail_system, options.instance, options.state_dir, options.root) == (
             "postfix",
             "out",
@@ -397,8 +398,8 @@ def test_asking_on_a_terminal(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from tests.unit.cli.test_command_line import FakeSession\n"
-        "from conbool_tui import cli, log\n"
-        "cli.Session = FakeSession\n"
+        "from conbool_tui import cli, log, session\n"
+        "session.Session = FakeSession\n"
         "log.record = lambda host, text: None\n"
         "code = cli.main(['apply', '--domains', 'a.example'])\n"
         "print('applied', FakeSession.applied)\n"
@@ -443,3 +444,8 @@ def test_log(tmp_path: Path) -> None:
 @as_root
 def test_log_never_stops_the_work(tmp_path: Path) -> None:
     assert log.record(Host(str(tmp_path)), "no /var/log here") is None
+
+
+def test_without_arguments_the_options_are_the_parsers_own() -> None:
+    """The wizard's first picture does not wait for the parser; so its short way must not differ."""
+    assert vars(cli._options([])) == vars(parser.parse([]))
