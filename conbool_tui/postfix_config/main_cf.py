@@ -116,7 +116,9 @@ class MainCf:
             elif split_name_value(logical.text) is None:
                 result.append(f"{where}: not of the form 'name = value'")
         try:
-            find_block(self._lines, None)
+            block = find_block(self._lines, None)
+            if block is not None:
+                self._check_nothing_continues(block.end)
         except ConfigTextError as error:
             result.append(error.what)
         return tuple(result)
@@ -175,8 +177,22 @@ class MainCf:
         if block is None:
             self._replace_lines(append_block(self._lines, None, body, style))
         else:
+            self._check_nothing_continues(block.end)
             new = [line + style for line in body]
             self._replace_lines([*self._lines[: block.end], *new, *self._lines[block.end :]])
+
+    def _check_nothing_continues(self, end: int) -> None:
+        # The END marker is a comment and ends no value: an indented line below it would join a new parameter above.
+        for index in range(end + 1, len(self._lines)):
+            if is_skipped(self._lines[index]):
+                continue
+            if starts_with_space(self._lines[index]):
+                raise ConfigTextError(
+                    f"Line {index + 1} of main.cf, below the block of conbool-tui, is indented.",
+                    "It would become part of the value of a parameter added to that block.",
+                    "Move the line to the parameter it belongs to, or remove it.",
+                )
+            return
 
     def _all(self) -> list[_Parameter]:
         if self._parameters is None:
