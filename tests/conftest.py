@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A run that decides about a change tries the same examples every time; at a desk every run looks for new ones.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("desk", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("1", "true") else "desk")
 
 _TESTS = Path(__file__).parent
 
