@@ -135,10 +135,11 @@ class PostfixSystem:
             now = _greeted(address)
             if now is None:
                 return [Problem(f"Port 25 on {address} does not greet any more", f"it said before: {before}")]
+        loopback = self._loopback() if plan.health_ports else ""
         for port in plan.health_ports:
-            said = accepts_mail("127.0.0.1", port)
+            said = accepts_mail(loopback, port)
             if said is not None:
-                return [Problem(f"The service on 127.0.0.1 port {port} does not take mail", said)]
+                return [Problem(f"The service on {loopback} port {port} does not take mail", said)]
         return []
 
     def _master_pid(self) -> Optional[int]:
@@ -162,6 +163,11 @@ class PostfixSystem:
         """Where to reach the listeners on port 25."""
         wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}
         return [wild.get(item.address, item.address) for item in self._host.listeners() if item.port == 25]
+
+    def _loopback(self) -> str:
+        """Where the plan's services listen: IPv6 only where the instance speaks no IPv4 (inet_protocols)."""
+        protocols = self._parameter("inet_protocols").replace(",", " ").lower().split()
+        return "::1" if "ipv6" in protocols and "ipv4" not in protocols else "127.0.0.1"
 
     def _parameter(self, name: str) -> str:
         result = self._host.run(["postconf", "-c", self._directory, "-hx", name])

@@ -241,7 +241,6 @@ def test_ways_to_name_port_25_and_early_refusals(lab: Lab, make: Make) -> None:
     assert not stored[0].headers("X-Conbool-Released")
 
 
-@pytest.mark.xfail(reason="the health check asks 127.0.0.1 only, so the apply is taken back")
 def test_ipv6_only(lab: Lab, make: Make) -> None:
     lab.dns.zone.add("six.example", "MX", "10 mx.outside-b.example.")
     machine = make(PostfixSite(inet_protocols="ipv6"), conbool_networks=["2001:db8:c::/48"])

@@ -149,10 +149,12 @@ def test_undo_killed_at_any_step_is_applied_or_undone_after_the_next_start(rig: 
         assert rig.tree() == before
 
 
-@pytest.mark.parametrize("number", range(2, len(APPLY), 5))
+# Once the commit is announced the change is done and there is nothing to recover.
+UNFINISHED = [number for number in range(2, len(APPLY), 5) if not APPLY[number].endswith(" commit")]
+
+
+@pytest.mark.parametrize("number", UNFINISHED)
 def test_recovery_killed_at_any_step_is_finished_by_the_next(rig: Rig, number: int) -> None:
-    if APPLY[number] in ("announced commit", "done commit"):
-        pytest.skip("the change is done by then: nothing to recover")
     before = rig.tree()
     in_child(lambda: rig.apply(observer=At(number, die)))
     for step in range(100):
