@@ -92,7 +92,7 @@ class Work:
         self._begun = False
         self._committed = False
         self._folder_times: dict[str, tuple[int, int]] = {}
-        self._total = 8 + 2 * len(record.entries)
+        self._total = 6 + len(record.entries)
         self._done = 0
 
     # --- telling ---------------------------------------------------------------------------------------
