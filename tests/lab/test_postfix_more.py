@@ -84,6 +84,48 @@ def test_entries_of_transport_maps_mean_the_same_in_the_lane(lab: Lab, make: Mak
     lab.expect(dotted, "provider")
 
 
+@pytest.mark.parametrize("mode", ["domains", "everything"])
+def test_route_without_a_transport_name(lab: Lab, make: Make, mode: str) -> None:
+    """``:[gateway]`` names a next hop and no transport (transport(5)): it is the way of all mail to that domain.
+
+    The smart host's certificate is not asked of the gateway, and a colon alone is no entry at all.
+    """
+    for name in ("partner.example", "plain.example"):
+        lab.dns.zone.add(name, "MX", "10 mx.outside-b.example.")
+    machine = make(
+        PostfixSite(
+            main={
+                "transport_maps": "texthash:/etc/postfix/routes",
+                "relay_domains": "relayed.example",
+                "smtp_tls_policy_maps": "inline:{{mail.conbool.com=none} {[mail.conbool.com]:25=none}}",
+            },
+            files={
+                "/etc/postfix/routes": "partner.example :[smtp.provider.example]:25\nplain.example :\n"
+                "relayed.example :[backend.lab.invalid]\n"
+            },
+        ),
+        scope={"mode": mode},
+    )
+    lab.provider.certificate = "none"
+    lab.conbool.certificate = "self_signed"
+    try:
+        routed = send(lab, machine, messages.plain(), "x@partner.example")
+        marked = send(lab, machine, messages.loop(), "x@partner.example")
+        relayed = send(lab, machine, messages.plain(), "x@relayed.example")
+        waiting = send(lab, machine, messages.plain(), "x@plain.example")
+        mixed = send(lab, machine, messages.loop(), "x@partner.example", OUT_A, "x@relayed.example")
+        lab.expect(routed, "provider")
+        lab.expect(marked, "provider")
+        lab.expect(relayed, "backend")
+        lab.expect(mixed, "provider", "outside_a", "backend")
+        assert not lab.conbool.find(waiting.token)
+        assert any("certificate" in reason for reason in machine.delay_reasons())
+    finally:
+        lab.conbool.certificate = lab.provider.certificate = "good"
+    machine.flush()
+    lab.expect(waiting, "conbool")
+
+
 def test_aliases_are_expanded_once_where_the_filter_comes_first(lab: Lab, make: Make) -> None:
     """no_address_mappings before the filter: Conbool's mail, which skips the filter, needs its aliases too."""
     machine = make(

@@ -129,6 +129,11 @@ def origin_rule(word: str, host: str, action: str) -> list[str]:
     return [f"/^{ORIGIN_HEADER}:[[:space:]]*{word}[[:space:]]+{_escape(host)}[[:space:]]*$/ {action}"]
 
 
+def next_hop_rule(host: str, policy: str) -> list[str]:
+    """A policy for one host as next hop, in brackets or not, with a port or without."""
+    return [f"/^\\[?{_escape(host)}\\]?(:[^:]*)?$/ {policy}"]
+
+
 def keep_headers(names: Iterable[str]) -> list[str]:
     """Keep headers that a later rule would remove."""
     return [f"/^{_escape(name)}:/ DUNNO" for name in names]

@@ -1,80 +1,134 @@
-"""Change a list value without disturbing its layout: an admin's line breaks, indentation and commas stay where they are."""
+"""Change a list value without disturbing its layout: an admin's line breaks, indentation and commas stay
+where they are.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Optional
 
-from conbool_tui.planners.postfix.lists import SEPARATORS
+from conbool_tui.planners.postfix.lists import SEPARATORS, split_list, splitter
+
+Split = Callable[[str], Sequence[str]]
 
 
-class _Word(NamedTuple):
+class _Entry(NamedTuple):
+    """One entry as it stands in a value, with its words."""
+
+    start: int
+    end: int
+    words: tuple[str, ...]
+
+
+class _Edit(NamedTuple):
     start: int
     end: int
     text: str
 
 
-def _words(value: str) -> list[_Word]:
-    found: list[_Word] = []
+def _words(value: str) -> list[_Entry]:
+    found: list[_Entry] = []
     start, depth = -1, 0
     for index, char in enumerate(value):
         if depth == 0 and char in SEPARATORS:
             if start >= 0:
-                found.append(_Word(start, index, value[start:index]))
+                found.append(_Entry(start, index, (value[start:index],)))
             start = -1
             continue
         if start < 0:
             start = index
         depth = max(0, depth + {"{": 1, "}": -1}.get(char, 0))
     if start >= 0:
-        found.append(_Word(start, len(value), value[start:]))
+        found.append(_Entry(start, len(value), (value[start:],)))
     return found
 
 
-def with_items(value: str, items: Sequence[str]) -> str:
-    """The list ``value`` changed so that its words are those of ``items``, touching only what differs.
+def _entries(value: str, split: Split) -> list[_Entry]:
+    words = _words(value)
+    found: list[_Entry] = []
+    at = 0
+    for item in split(value):
+        count = len(split_list(item))
+        group = words[at : at + count]
+        found.append(_Entry(group[0].start, group[-1].end, tuple(word.words[0] for word in group)))
+        at += count
+    return found
 
-    New words are written with a comma before the next old word, or behind the last one; a word that goes takes the separator after it along.
+
+def stages(value: str, items: Sequence[str], split: Split = split_list) -> Iterator[str]:
+    """The way from ``value`` to a list of ``items``, one coherent place a stage and the last place first.
+
+    An editor that rewrites only the bytes that differ, as ``MainCf.set`` does, thus leaves the lines between
+    two places alone. New entries are written with a comma before the next old entry, or behind the last one;
+    an entry that goes takes the separator after it along.
 
     Args:
         value: the present text.
         items: the wanted entries; an entry may be several words (``check_client_access cidr:/x``).
+        split: how the value falls into entries.
     """
-    old = _words(value)
-    wanted = [word for item in items for word in _entry_words(item)]
-    matcher = difflib.SequenceMatcher(
-        a=[word.text for word in old], b=[word for word, _ in wanted], autojunk=False
-    )
-    text, position = "", 0
-    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        start = old[old_from].start if old_from < len(old) else (old[-1].end if old else len(value))
-        end = start
-        if old_to > old_from:
-            end = old[old_to].start if old_to < len(old) else old[old_to - 1].end
-        if old_to >= len(old) and old_from > 0 and old_to > old_from:
-            start = old[old_from - 1].end
-        inserted = _written(wanted[new_from:new_to], at_end=old_to >= len(old), first=old_from == 0)
-        text += value[position:start] + inserted
-        position = end
-    return text + value[position:]
+    old = _entries(value, split)
+    new = [(item, tuple(split_list(item))) for item in items]
+    for edit in reversed(list(_edits(value, old, new))):
+        value = value[: edit.start] + edit.text + value[edit.end :]
+        yield value.strip(SEPARATORS.replace(",", ""))
 
 
-def _entry_words(item: str) -> list[tuple[str, bool]]:
-    """The words of one entry, each with whether it ends the entry."""
-    words = [word.text for word in _words(item)]
-    return [(word, index == len(words) - 1) for index, word in enumerate(words)]
+def with_items(value: str, items: Sequence[str], split: Split = split_list) -> str:
+    """The list ``value`` changed so that its entries are ``items``, touching only what differs; see
+    ``stages``.
+    """
+    return [value, *stages(value, items, split)][-1]
 
 
-def _written(words: Sequence[tuple[str, bool]], *, at_end: bool, first: bool) -> str:
-    if not words:
-        return ""
-    text = ""
-    for index, (word, ends) in enumerate(words):
-        last = index == len(words) - 1
-        text += word + ("" if last else ", " if ends else " ")
-    if at_end:
-        return text if first else ", " + text
-    return text + (", " if words[-1][1] else " ")
+def stages_of(name: str, before: Optional[str], after: str) -> list[str]:
+    """The values to write one after the other to the parameter ``name`` until it means ``after``.
+
+    None when it means that already; one where there is no layout to keep.
+    """
+    split = splitter(name)
+    if split is None or before is None:
+        same = before is not None and before.split() == after.split()
+        return [] if same else [after]
+    return [stage for stage in stages(before, split(after), split) if stage != before]
+
+
+def _edits(value: str, old: Sequence[_Entry], new: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[_Edit]:
+    kept = _common([entry.words for entry in old], [words for _, words in new])
+    old_at = new_at = 0
+    for old_to, new_to in [*kept, (len(old), len(new))]:
+        gone = old[old_at:old_to]
+        text = ", ".join(item for item, _ in new[new_at:new_to])
+        if gone and text:
+            yield _Edit(gone[0].start, gone[-1].end, text)
+        elif gone and old_to < len(old):
+            yield _Edit(gone[0].start, old[old_to].start, "")
+        elif gone:
+            yield _Edit(old[old_at - 1].end if old_at else gone[0].start, gone[-1].end, "")
+        elif text and old_to < len(old):
+            yield _Edit(old[old_to].start, old[old_to].start, text + ", ")
+        elif text:
+            end = old[-1].end if old else len(value)
+            yield _Edit(end, end, (", " if old else "") + text)
+        old_at, new_at = old_to + 1, new_to + 1
+
+
+def _common(old: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Index pairs of a longest common subsequence: as many old entries as possible stay untouched."""
+    length = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    for i in range(len(old) - 1, -1, -1):
+        for j in range(len(new) - 1, -1, -1):
+            length[i][j] = (
+                length[i + 1][j + 1] + 1 if old[i] == new[j] else max(length[i + 1][j], length[i][j + 1])
+            )
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        if old[i] == new[j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif length[i + 1][j] >= length[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Optional
 
 from conbool_tui.planners.postfix.names import is_ours
 
@@ -65,6 +66,25 @@ def split_restrictions(value: str) -> tuple[str, ...]:
     if pending:
         entries.append(pending)
     return tuple(entries)
+
+
+_LISTS = frozenset(
+    {
+        "header_checks",
+        "mime_header_checks",
+        "nested_header_checks",
+        "receive_override_options",
+        "sender_dependent_default_transport_maps",
+        "smtpd_restriction_classes",
+    }
+)
+
+
+def splitter(name: str) -> Optional[Callable[[str], tuple[str, ...]]]:
+    """How the value of a parameter we merge into falls into entries; None for a parameter with one value."""
+    if name.endswith("_restrictions"):
+        return split_restrictions
+    return split_list if name in _LISTS else None
 
 
 def join_list(items: Sequence[str]) -> str:

@@ -10,8 +10,16 @@ from conbool_tui.errors import CheckFailedError, UsageError
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
 from conbool_tui.planners.postfix import names
-from conbool_tui.planners.postfix.desired import Designer, Desired
+from conbool_tui.planners.postfix.arrivals import arrivals
+from conbool_tui.planners.postfix.design import Design
+from conbool_tui.planners.postfix.desired import Desired
+from conbool_tui.planners.postfix.header_checks import header_checks
+from conbool_tui.planners.postfix.inherited_checks import explicit_inherited
+from conbool_tui.planners.postfix.lane import lane, released_lane
+from conbool_tui.planners.postfix.layout import stages_of
 from conbool_tui.planners.postfix.previous import format_record, parse_record
+from conbool_tui.planners.postfix.scope import scope
+from conbool_tui.planners.postfix.smart_host import smart_host
 from conbool_tui.planners.postfix.sources import option_base
 from conbool_tui.postfix_config import MainCf, MasterCf
 
@@ -59,18 +67,15 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
     folder = posixpath.join(facts.config_directory, names.FOLDER)
     record_file = facts.files.get(posixpath.join(folder, names.PREVIOUS))
     record = parse_record(record_file.data.decode("utf-8", "surrogateescape")) if record_file else {}
-    designer = Designer(facts, answers, record)
-    designer.smart_host()
-    designer.lane()
-    designer.header_checks()
-    designer.released_lane()
-    designer.scope()
-    wanted = designer.wanted
+    design = Design(facts, answers, record)
+    for part in (smart_host, lane, arrivals, header_checks, released_lane, scope):
+        part(design)
+    wanted = design.wanted
     changes: list[Change] = []
     files: list[FileTarget] = []
     _plan_tables(facts, folder, wanted, changes, files)
-    _plan_master(facts, designer, changes, files)
-    _plan_main(facts, designer, changes, files)
+    _plan_master(facts, design, changes, files)
+    _plan_main(facts, design, changes, files)
     changes.sort(key=_reading_order)
     return Plan(
         system="postfix",
@@ -142,7 +147,9 @@ def _plan_tables(
                 step=table.step if table else Step.A,
                 title=table.title
                 if table
-                else ("The settings as they were before" if name in texts else "No longer needed"),
+                else (
+                    "The settings as they were before" if name in texts else f"The table {name} is taken out"
+                ),
                 reason=table.reason
                 if table
                 else ("Kept so that they can come back." if name in texts else "The answers changed."),
@@ -159,16 +166,14 @@ def _text(data: Optional[bytes]) -> Optional[str]:
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
-def _plan_master(
-    facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]
-) -> None:
+def _plan_master(facts: PostfixFacts, design: Design, changes: list[Change], files: list[FileTarget]) -> None:
     """master.cf: our marked blocks, and single options of existing services."""
     path = posixpath.join(facts.config_directory, "master.cf")
     source = facts.files[path].data
     master = MasterCf.parse(source)
-    wanted = designer.wanted
+    wanted = design.wanted
     options = {key: setting.value for key, setting in wanted.options.items()}
-    for key in designer.record:
+    for key in design.record:
         service_id, _, option = key.rpartition("/")
         if not service_id:
             continue
@@ -176,7 +181,7 @@ def _plan_master(
         if (name, kind, option) not in options and facts.service(name, kind) is not None:
             service = facts.service(name, kind)
             assert service is not None
-            options[(name, kind, option)] = option_base(service, option, designer.record)
+            options[(name, kind, option)] = option_base(service, option, design.record)
     for (name, kind, option), value in options.items():
         service = facts.service(name, kind)
         before = service.option(option) if service else None
@@ -185,13 +190,17 @@ def _plan_master(
         if value is None:
             master.remove_option(name, kind, option)
         else:
-            master.set_option(name, kind, option, value)
+            stages = stages_of(option, before, value)
+            if not stages:
+                continue
+            for value in stages:
+                master.set_option(name, kind, option, value)
         setting = wanted.options.get((name, kind, option))
         changes.append(
             Change(
                 kind=ChangeKind.SERVICE_OPTION,
                 step=setting.step if setting else Step.C,
-                title=setting.title if setting else "The host's own option comes back",
+                title=setting.title if setting else f"The host's own {option} of {service.id} comes back",
                 reason=setting.reason if setting else "The answers changed.",
                 path=path,
                 key=f"{service.id}/{option}",
@@ -217,7 +226,7 @@ def _plan_master(
             Change(
                 kind=ChangeKind.SERVICE_BLOCK,
                 step=block.step if block else Step.C,
-                title=block.title if block else "No longer needed",
+                title=block.title if block else f"The services of the block {block_id} are taken out",
                 reason=block.reason if block else "The answers changed.",
                 path=path,
                 key=block_id,
@@ -230,34 +239,36 @@ def _plan_master(
         files.append(FileTarget(path, source, master.to_bytes()))
 
 
-def _plan_main(
-    facts: PostfixFacts, designer: Designer, changes: list[Change], files: list[FileTarget]
-) -> None:
+def _plan_main(facts: PostfixFacts, design: Design, changes: list[Change], files: list[FileTarget]) -> None:
     """main.cf, last: only with it do the tables and services that it names come into use."""
     path = posixpath.join(facts.config_directory, "main.cf")
     source = facts.files[path].data
     main = MainCf.parse(source)
-    wanted = designer.wanted
+    wanted = design.wanted
     for name in sorted(set(_PARAMETERS) | set(wanted.settings)):
         setting = wanted.settings.get(name)
         before = main.get(name)
         if setting is not None:
             after = setting.value
-        elif name in designer.record or (before is not None and names.is_ours(before)):
-            after = _restored(designer, name)
+        elif name in design.record or (before is not None and names.is_ours(before)):
+            after = _restored(design, name)
         else:
             continue
-        if before == after or (before is not None and after is not None and before.split() == after.split()):
+        if before == after:
             continue
         if after is None:
             main.remove(name)
         else:
-            main.set(name, after)
+            stages = stages_of(name, before, after)
+            if not stages:
+                continue
+            for after in stages:
+                main.set(name, after)
         changes.append(
             Change(
                 kind=ChangeKind.PARAMETER,
                 step=setting.step if setting else Step.SCOPE,
-                title=setting.title if setting else "The host's own setting comes back",
+                title=setting.title if setting else f"The host's own {name} comes back",
                 reason=setting.reason if setting else "The answers changed.",
                 path=path,
                 key=name,
@@ -270,11 +281,11 @@ def _plan_main(
         files.append(FileTarget(path, source, main.to_bytes()))
 
 
-def _restored(designer: Designer, name: str) -> Optional[str]:
+def _restored(design: Design, name: str) -> Optional[str]:
     if name.startswith("conbool"):
         return None
     if name in ("default_transport", "relayhost"):
-        return designer.own_scalar(name)
+        return design.own_scalar(name)
     if name in ("mime_header_checks", "nested_header_checks"):
-        return designer._explicit_inherited(name, designer.own_list("header_checks"))
-    return designer.own_list(name)
+        return explicit_inherited(design, name, design.own_list("header_checks"))
+    return design.own_list(name)

@@ -82,19 +82,20 @@ def smart_host_service(
     smart_host: SmartHost,
     ca_file: Optional[str],
     header_checks: str,
+    policies: str,
     cleared: Sequence[str],
 ) -> str:
-    """Step A: the client that talks to the smart host and to nobody else.
+    """Step A: the client that talks to the smart host.
 
     TLS is mandatory and the certificate's name and chain are verified (TLS_README, "secure"); no SASL, no
-    policy table and no fallback relay
-    of the host can weaken that, because they are switched off for this transport only.
+    policy table and no fallback relay of the host can weaken that, because they are switched off for this
+    transport only. ``policies`` may only speak of other next hops.
     """
     options = [
         ("syslog_name", names.SYSLOG_PREFIX + "smarthost"),
         ("smtp_tls_security_level", "secure"),
         ("smtp_tls_secure_cert_match", smart_host.expected_name),
-        ("smtp_tls_policy_maps", ""),
+        ("smtp_tls_policy_maps", policies),
         ("smtp_tls_wrappermode", "no"),
         ("smtp_tls_loglevel", "1"),
         ("smtp_sasl_auth_enable", "no"),
@@ -213,13 +214,21 @@ def lane_service(
     )
 
 
-def split_recipients(transport_maps: Sequence[str], route: str) -> str:
+def split_recipients(transport_maps: Sequence[str], route: str, gateway: str) -> str:
     """The lane's decision per recipient: hosted here, routed by hand in transport_maps, or else to the
     recipient's own MX.
+
+    FILTER lets the list go on and the last one counts (access(5)): what ``gateway`` finds comes behind the
+    rule for everybody, and the first of several tables last.
     """
+
+    def look_up(table: str, meaning: str) -> str:
+        return f"check_recipient_access pipemap:{{{table},{meaning}}}"
+
     entries = ["permit_auth_destination"]
-    entries.extend(f"check_recipient_access pipemap:{{{table},{route}}}" for table in transport_maps)
+    entries.extend(look_up(table, route) for table in transport_maps)
     entries.append(f"check_recipient_access static:{{FILTER {names.DIRECT_TRANSPORT}:}}")
+    entries.extend(look_up(table, gateway) for table in reversed(transport_maps))
     entries.append("permit")
     return ", ".join(entries)
 

@@ -54,7 +54,7 @@ LISTS = st.one_of(
         lambda items, end, comma: comma.join([*items, *end]),
         RESTRICTIONS,
         ENDINGS,
-        st.sampled_from([", ", " "]),
+        st.sampled_from([", ", " ", ",\n    # Why.\n    ", "\n\t"]),
     ),
 )
 SINGLE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from typing import Any
 
 import pytest
@@ -290,6 +291,70 @@ def test_hand_back_needs_a_rule_that_refuses() -> None:
     assert "hand_back_domains" not in tables_of(gone)
 
 
+LAID_OUT = """\
+# Who may come in.
+smtpd_recipient_restrictions =
+    permit_mynetworks,
+    # Accounts.
+    permit_sasl_authenticated,
+
+    check_client_access hash:/etc/postfix/clients
+    # Nobody else relays.
+    reject_unauth_destination,
+    reject_rbl_client zen.example.org
+smtpd_data_restrictions = permit_mynetworks
+    # Clients in a hurry.
+    reject_unauth_pipelining,
+\tpermit
+header_checks =
+    regexp:/etc/postfix/a
+
+    # Second.
+    regexp:/etc/postfix/b
+"""
+
+
+def changed_lines(before: bytes, after: bytes) -> list[str]:
+    """The lines of a unified diff that go or come, without our block at the end."""
+    text = after.decode().partition("\n# BEGIN conbool-tui")[0].rstrip("\n")
+    diff = difflib.unified_diff(before.decode().rstrip("\n").split("\n"), text.split("\n"), lineterm="", n=0)
+    return [line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def test_lists_keep_their_lines_and_comments() -> None:
+    host = facts_for(LAID_OUT)
+    new = after(host)
+    path = f"{DIRECTORY}/main.cf"
+    folder = "$config_directory/conbool"
+    assert changed_lines(host.files[path].data, new.files[path].data) == [
+        "-    reject_unauth_destination,",
+        f"+    {LIST_ITEM}hand_back_clients.cidr, reject_unauth_destination,",
+        "-smtpd_data_restrictions = permit_mynetworks",
+        f"+smtpd_data_restrictions = {LIST_ITEM}arrivals.cidr, permit_mynetworks",
+        "-\tpermit",
+        "+\tconbool_origin, permit",
+        "-    regexp:/etc/postfix/a",
+        f"+    pcre:{folder}/markers, pcre:{folder}/spam, regexp:/etc/postfix/a",
+    ]
+    assert plan_postfix(new, ANSWERS).empty
+    gone = dataclasses.replace(ANSWERS, inbound=Inbound(return_mode="conbool_delivers"))
+    back = after(new, gone).files[path].data
+    assert not [line for line in changed_lines(host.files[path].data, back) if "unauth_dest" in line]
+
+
+def test_lists_of_a_service_keep_their_layout() -> None:
+    value = "permit_mynetworks   reject_rbl_client zen.example.org,\n    reject_unauth_destination"
+    line = f"  -o {{ smtpd_relay_restrictions = {value} }}\n"
+    host = facts_for(master_cf=MASTER.replace("smtpd\n", "smtpd\n" + line, 1))
+    new = after(host)
+    path = f"{DIRECTORY}/master.cf"
+    assert changed_lines(host.files[path].data, new.files[path].data)[:2] == [
+        "-    reject_unauth_destination }",
+        f"+    {LIST_ITEM}hand_back_clients.cidr, reject_unauth_destination }}",
+    ]
+    assert plan_postfix(new, ANSWERS).empty
+
+
 # --- scope
 
 
@@ -345,6 +410,37 @@ def test_smart_host_service_depends_on_nothing_of_the_host() -> None:
 
 
 @pytest.mark.parametrize(
+    ("level", "wanted"),
+    [
+        ("", "may"),
+        ("smtp_tls_security_level = dane\n", "dane"),
+        (
+            "smtp_tls_security_level = secure\nsmtp_tls_secure_cert_match = nexthop, hostname\n",
+            "secure match=nexthop:hostname",
+        ),
+        ("smtp_tls_security_level = secure\n", "secure match=nexthop:dot-nexthop"),
+        ("smtp_tls_security_level = secure\nrelayhost = [smtp.provider.example]:465\n", "may"),
+    ],
+)
+def test_gateways_in_transport_maps_are_not_asked_for_our_certificate(level: str, wanted: str) -> None:
+    """The smart host's own rule comes first, the host's policies next, its level last."""
+    host = facts_for(
+        "transport_maps = hash:/t\nsmtp_tls_policy_maps = hash:/p\nsmtp_sasl_auth_enable = yes\n" + level
+    )
+    new = after(host)
+    found = options(new, "conbool-smarthost")
+    folder = "regexp:$config_directory/conbool/"
+    assert found["smtp_tls_policy_maps"] == f"{folder}smart_host_tls, hash:/p, {folder}gateway_tls"
+    assert found["smtp_tls_security_level"] == "secure"
+    assert "mail\\.conbool\\.com" in tables_of(new)["smart_host_tls"]
+    assert tables_of(new)["smart_host_tls"].endswith(" secure match=mail.conbool.com\n")
+    assert tables_of(new)["gateway_tls"].endswith(f"/./\t{wanted}\n")
+    assert told(plan_postfix(host, ANSWERS), "note", "without SASL", "smtp:[gateway]")
+    assert plan_postfix(new, ANSWERS).empty
+    assert "gateway_tls" not in tables_of(after(facts_for(level)))
+
+
+@pytest.mark.parametrize(
     ("main", "level"),
     [
         ("", "may"),
@@ -374,10 +470,15 @@ def test_lanes_take_what_was_accepted_already() -> None:
         assert found["parent_domain_matches_subdomains"] == ""
         assert "no_address_mappings" in found["receive_override_options"]
         assert options(new, found["cleanup_service_name"])["message_size_limit"] == "0"
-    route = "regexp:$config_directory/conbool/manual_route"
-    assert (
-        f"pipemap:{{hash:/a,{route}}}, check_recipient_access pipemap:{{hash:/b,{route}}}"
-        in lane(new, "split")["smtpd_recipient_restrictions"]
+    route, gateway = (f"regexp:$config_directory/conbool/{name}_route" for name in ("manual", "gateway"))
+    assert split_restrictions(lane(new, "split")["smtpd_recipient_restrictions"]) == (
+        "permit_auth_destination",
+        f"check_recipient_access pipemap:{{hash:/a,{route}}}",
+        f"check_recipient_access pipemap:{{hash:/b,{route}}}",
+        "check_recipient_access static:{FILTER conbool-direct:}",
+        f"check_recipient_access pipemap:{{hash:/b,{gateway}}}",
+        f"check_recipient_access pipemap:{{hash:/a,{gateway}}}",
+        "permit",
     )
 
 
@@ -509,5 +610,5 @@ def test_edits_of_options_survive_the_way_back() -> None:
     )
     gone = dataclasses.replace(ANSWERS, inbound=Inbound(return_mode="conbool_delivers"))
     assert options(after(later, gone), "smtp", "inet")["smtpd_relay_restrictions"] == (
-        "reject_invalid_helo_hostname, permit_mynetworks, reject"
+        "reject_invalid_helo_hostname, permit_mynetworks,reject"
     )

@@ -9,6 +9,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.plan import ChangeKind, Plan
 from conbool_tui.planners.postfix import names, plan_postfix
+from conbool_tui.planners.postfix.layout import stages_of
 from conbool_tui.planners.postfix.lists import split_list, split_restrictions
 from conbool_tui.postfix_config import MainCf, MasterCf
 
@@ -136,23 +137,27 @@ def test_main_cf_keeps_every_other_byte(site: Site, answers: Answers) -> None:
     main = MainCf.parse(applied(host, plan).files[f"{DIRECTORY}/main.cf"].data)
     for change in plan.changes:
         if change.kind is ChangeKind.PARAMETER:
+            assert main.get(change.key) == change.after
             if change.before is None:
                 main.remove(change.key)
             else:
-                main.set(change.key, change.before)
+                for stage in stages_of(change.key, main.get(change.key), change.before):
+                    main.set(change.key, stage)
     # An empty value that was filled and emptied again keeps the blank behind its "=".
     assert main.to_bytes().replace(b"= \n", b"=\n") == host.files[f"{DIRECTORY}/main.cf"].data
 
 
 @EXAMPLES
-@given(hosts(), some_answers())
-def test_changes_tell_everything(site: Site, answers: Answers) -> None:
+@given(hosts(), some_answers(), some_answers())
+def test_changes_tell_everything(site: Site, first: Answers, second: Answers) -> None:
     host = site.facts()
-    assert_told(plan_postfix(host, answers))
+    plan = plan_postfix(host, first)
+    assert_told(plan)
+    assert_told(plan_postfix(applied(host, plan), second))
 
 
 def assert_told(plan: Plan) -> None:
-    """Every change has its words, and says something else afterwards than before."""
+    """Every change has its words, unlike those of its step's others, and says something new."""
     for change in plan.changes:
         assert change.title, change
         assert change.reason, change
@@ -160,6 +165,7 @@ def assert_told(plan: Plan) -> None:
         assert change.before != change.after, change
         assert (change.key == "") == (change.kind is ChangeKind.FILE)
     assert len({(change.kind, change.path, change.key) for change in plan.changes}) == len(plan.changes)
+    assert len({(change.step, change.title) for change in plan.changes}) == len(plan.changes)
     assert {change.path for change in plan.changes} == {target.path for target in plan.files}
     steps = [change.step.value for change in plan.changes]
     assert steps == sorted(steps, key=["A", "B", "C", "D", "scope"].index)

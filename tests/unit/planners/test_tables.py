@@ -268,8 +268,22 @@ def test_custom_headers_with_special_characters() -> None:
 
 
 def test_manual_route_knows_a_mere_exception() -> None:
-    host = facts_for("transport_maps = hash:/etc/postfix/transport\n")
-    lines = tables_of(applied(host, plan_postfix(host, Answers(domains=("example.com",)))))["manual_route"]
-    for route in ("smtp:[gateway]:25", "smtp:", ":[gateway]", "local"):
-        assert look_up(lines.rstrip("\n").split("\n"), route) == "OK"
-    assert look_up(lines.rstrip("\n").split("\n"), ":") is None
+    host = facts_for("transport_maps = hash:/etc/postfix/transport\ndefault_transport = out:[x]\n")
+    found = tables_of(applied(host, plan_postfix(host, Answers(domains=("example.com",)))))
+    route, gateway = (found[name].rstrip("\n").split("\n") for name in ("manual_route", "gateway_route"))
+    for value in ("smtp:[gateway]:25", "smtp:", "local"):
+        assert look_up(route, value) == "OK"
+        assert look_up(gateway, value) is None
+    assert look_up(route, ":[gateway]:25") is None
+    assert look_up(gateway, ":[gateway]:25") == "FILTER out:$1"
+    assert look_up(route, ":") is None
+    assert look_up(gateway, ":") is None
+
+
+@pytest.mark.parametrize("host", ["mail.conbool.com", "192.0.2.1"])
+def test_next_hop_rule(host: str) -> None:
+    lines = header_tables.next_hop_rule(host, "secure")
+    for hop in (host, f"[{host}]", f"[{host}]:25", f"{host}:2525", host.upper()):
+        assert look_up(lines, hop) == "secure", hop
+    for hop in (f"x{host}", f"[x.{host}]:25", f"{host}.other.example", host.replace(".", "x")):
+        assert look_up(lines, hop) is None, hop
