@@ -91,6 +91,7 @@ bench: need-root deps venv
 .PHONY: snapshots
 snapshots: venv
 	@$(PYTHON) -m pytest -m snapshot --snapshot-update tests
+	@cp tests/tui/__snapshots__/test_readme_picture/test_picture.svg docs/wizard.svg
 
 # ---------------------------------------------------------------- the demo
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import time
-from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -167,45 +163,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_header_costs_little(name: str) -> None:
-    started = time.process_time()
+def test_hostile_header_is_no_marker(name: str) -> None:
+    """Real pcre and regexp tables get the same headers in tests/lab/test_header_tables.py."""
     assert look_up([*MARKERS, *CALENDAR], HOSTILE[name]) is None
-    assert time.process_time() - started < 0.5
-
-
-def postmap_roots() -> list[Path]:
-    """The lab's cached roots with a Postfix that can be asked."""
-    folder = Path.home() / ".cache/conbool-tui/lab/roots"
-    return [path for path in sorted(folder.glob("*-*")) if (path / "usr/sbin/postmap").exists()]
-
-
-@pytest.mark.parametrize("kind", ["pcre", "regexp"])
-def test_hostile_headers_on_real_postfix(kind: str) -> None:
-    """A header of header_size_limit bytes must neither end cleanup(8) with a signal nor hold it up."""
-    if shutil.which("chroot") is None or subprocess.run(["id", "-u"], capture_output=True).stdout != b"0\n":
-        pytest.skip("needs root for chroot")
-    asked = 0
-    for root in postmap_roots():
-        types = subprocess.run(["chroot", str(root), "postconf", "-m"], capture_output=True, text=True)
-        if kind not in types.stdout.split():
-            continue
-        folder = root / "tmp" / f"conbool-tables-{kind}"
-        folder.mkdir(exist_ok=True)
-        try:
-            (folder / "table").write_text("\n".join([*MARKERS, *CALENDAR]) + "\n")
-            command = ["chroot", str(root), "postmap", "-q", "-", f"{kind}:/tmp/{folder.name}/table"]
-            text = "\n".join([*HOSTILE.values(), "X-Conbool-example-com: true"]) + "\n"
-            started = time.monotonic()
-            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-            assert time.monotonic() - started < 0.1 * len(HOSTILE) + 1
-            assert done.returncode == 0, (root, done.returncode, done.stderr)
-            assert not done.stderr
-            assert done.stdout == f"X-Conbool-example-com: true\t{ACTION}\n"
-        finally:
-            shutil.rmtree(folder)
-        asked += 1
-    if not asked:
-        pytest.skip("no cached root of the lab here")
 
 
 def table(name: str, answers: Answers) -> list[str]:
