@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from .messages import Message
 from .postfix import PASSWORD, PostfixMachine, PostfixSite
 from .product import apply_answers
 
+CLIENT_NAME = "relay.example.com"
 OUT_A, OUT_B = "friend@outside-a.example", "friend@outside-b.example"
 
 SITE = PostfixSite(
@@ -329,8 +331,14 @@ CASES = [
 def stage(lab_ready: None, suite: str) -> Iterator[tuple[Lab, PostfixMachine]]:
     """A Postfix with the plan applied, in a lab of its own; one for each release."""
     with Lab() as one:
-        machine = one.postfix(suite, SITE)
-        apply_answers(one, machine)
+        offered = one.authority.issue(CLIENT_NAME)
+        files = {
+            "/etc/ssl/offer.pem": offered.certificate.decode(),
+            "/etc/ssl/offer.key": offered.key.decode(),
+        }
+        machine = one.postfix(suite, dataclasses.replace(SITE, files=files))
+        smart_host = {"client_certificate": "/etc/ssl/offer.pem", "client_key": "/etc/ssl/offer.key"}
+        apply_answers(one, machine, smart_host=smart_host)
         yield one, machine
 
 
@@ -383,6 +391,7 @@ def check_copies(lab: Lab, site: PostfixMachine, case: Case, message: Message) -
     """Every copy: the body unchanged, the headers as the case says, and TLS and certificate at the smart host."""
     for received in lab.conbool.find(message.token):
         assert received.tls is not None
+        assert received.tls.client_name == CLIENT_NAME
         assert received.body_sha256 == message.body_sha256
         assert not received.headers("X-Conbool-Origin")
         assert received.auth_user is None
