@@ -107,6 +107,18 @@ def _check(facts: PostfixFacts, answers: Answers) -> None:
             "Markers and scope are per domain.",
             "Name them: domains: [example.com] or --domains example.com.",
         )
+    if answers.inbound.restrict_port_25:
+        raise UsageError(
+            "inbound.restrict_port_25: this version cannot close port 25 to others yet.",
+            "Leaving it open while you believe it closed would be worse than saying so.",
+            "Set it to false, and restrict port 25 in your firewall.",
+        )
+    if answers.inbound.peer_certificate == "require":
+        raise UsageError(
+            "inbound.peer_certificate: Postfix cannot require a name in a client certificate.",
+            "It compares fingerprints only, and those change when Conbool renews its certificate.",
+            "Set it to log; Conbool is recognised by its addresses.",
+        )
     if answers.scope.mode == "senders" and not answers.scope.senders:
         raise UsageError(
             "No sender is listed.", "scope.mode is senders.", "Name them: scope.senders or --scope-senders."

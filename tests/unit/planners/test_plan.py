@@ -612,3 +612,15 @@ def test_edits_of_options_survive_the_way_back() -> None:
     assert options(after(later, gone), "smtp", "inet")["smtpd_relay_restrictions"] == (
         "reject_invalid_helo_hostname, permit_mynetworks,reject"
     )
+
+
+@pytest.mark.parametrize(
+    ("inbound", "key"),
+    [
+        (Inbound(restrict_port_25=True), "inbound.restrict_port_25"),
+        (Inbound(peer_certificate="require"), "inbound.peer_certificate"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_not_ignored(inbound: Inbound, key: str) -> None:
+    with pytest.raises(UsageError, match=key):
+        plan_postfix(facts_for(), dataclasses.replace(ANSWERS, inbound=inbound))
