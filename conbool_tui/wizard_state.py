@@ -441,9 +441,8 @@ class WizardState:
         lines = []
         for receipt in self.receipts:
             if receipt.undo_of:
-                lines.append(
-                    f"Undone: change {receipt.undo_of} ({receipt.state.value}), recorded as {receipt.id}."
-                )
+                state = "" if receipt.state is ChangeState.APPLIED else f" ({receipt.state.value})"
+                lines.append(f"Undone: change {receipt.undo_of}{state}, recorded as {receipt.id}.")
                 continue
             lines.append(
                 f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}"
