@@ -220,7 +220,7 @@ async def test_history_shows_details_and_undoes_after_a_question(wizard: Start) 
         await driver.press("escape")
         assert driver.title == "Step 1 of 9 - Welcome"
     assert driver.app.state.farewell("/x", "/y")[0] == (
-        "Undone: change 20250101-0000-zz (applied), recorded as 20250102-0405-b2."
+        "Undone: change 20250101-0000-zz, recorded as 20250102-0405-b2."
     )
 
 
