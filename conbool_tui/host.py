@@ -13,7 +13,7 @@ import posixpath
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -165,15 +165,6 @@ class Host:
     def read_text(self, path: str) -> str:
         """The file's content as text; bytes that are not UTF-8 survive as surrogates. Raises as read_bytes."""
         return self.read_bytes(path).decode("utf-8", "surrogateescape")
-
-    def read_lines(self, path: str) -> Iterator[str]:
-        """The file's lines without their ends, streamed, for files of any size. Raises as read_bytes."""
-        try:
-            with open(self.real(path), encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
-                for line in stream:
-                    yield line.rstrip("\n")
-        except OSError as error:
-            raise _told(error, path, "read") from None
 
     def read_from(self, path: str, offset: int, limit: int) -> bytes:
         """At most ``limit`` bytes from ``offset`` on, for logs of any size. Raises as read_bytes."""

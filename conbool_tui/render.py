@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.facts import Detection, FileText, HostFacts, Outcome, PostfixFacts
+from conbool_tui.facts import FileText, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, FileTarget, Plan, Step
 from conbool_tui.receipt import ChangeState, Receipt
@@ -230,11 +230,6 @@ def _without_secret(name: str, value: str) -> str:
     if "password" in name and any(kind in value for kind in _SECRET_TABLES):
         return "(hidden)"
     return value
-
-
-def detection_line(detection: Detection) -> str:
-    """One line about one mail system."""
-    return f"{detection.system}: {_OUTCOMES[detection.outcome]}: {detection.summary}"
 
 
 # --- plan -----------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Optional
 
-from conbool_tui.planners.postfix.names import is_ours
-
 SEPARATORS = " \t\r\n\v\f,"
 _TAKES_ARGUMENT = (
     "check_ccert_access",
@@ -90,11 +88,6 @@ def splitter(name: str) -> Optional[Callable[[str], tuple[str, ...]]]:
 def join_list(items: Sequence[str]) -> str:
     """The usual way to write a list."""
     return ", ".join(items)
-
-
-def without_ours(items: Sequence[str]) -> tuple[str, ...]:
-    """The admin's own items."""
-    return tuple(item for item in items if not is_ours(item))
 
 
 def refuses(entries: Sequence[str]) -> bool:

@@ -20,8 +20,6 @@ SPLIT_CLEANUP = "conbool-split-cleanup"
 ARRIVALS_CLEANUP = "conbool-arrivals-cleanup"
 RELEASED_CLEANUP = "conbool-released-cleanup"
 UNTRUSTED_CLEANUP = "conbool-untrusted-cleanup"
-MARKER_CLEANUP = "conbool-cleanup"
-SUBMISSION_CLEANUP = "conbool-submission-cleanup"
 HAND_BACK_CLASS = "conbool_hand_back"
 ORIGIN_CLASS = "conbool_origin"
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
-from conbool_tui.planners.postfix.lists import split_list, without_ours
+from conbool_tui.planners.postfix.lists import split_list
 from conbool_tui.planners.postfix.names import is_ours
 
 _HEADING = "# Settings as they were before conbool-tui changed them. Read by conbool-tui, not by Postfix.\n"
@@ -91,6 +91,3 @@ def without_restrictions(items: tuple[str, ...]) -> tuple[str, ...]:
             continue
         kept.append(item)
     return tuple(kept)
-
-
-__all__ = ["Record", "Recorded", "base_list", "base_scalar", "format_record", "parse_record", "without_ours"]
