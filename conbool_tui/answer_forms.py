@@ -117,6 +117,34 @@ def port(text: str) -> int:
     return int(text)
 
 
+def address(text: str) -> str:
+    """A single IPv4 or IPv6 address in its shortest spelling. Raises FormError."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise FormError("is no IP address; write one such as 203.0.113.7 or 2001:db8::7.") from None
+    if "%" in text:
+        raise FormError("names an interface; write the address alone.")
+    if found.is_loopback or found.is_multicast or found.is_unspecified or found.is_link_local:
+        raise FormError("is an address that no other host can reach.")
+    return str(found)
+
+
+def seconds(text: str) -> int:
+    """A time a person needs to answer, 10 to 3600 seconds. Raises FormError."""
+    if not re.match(r"[0-9]{1,4}\Z", text) or not 10 <= int(text) <= 3600:
+        raise FormError("is no usable time; write whole seconds from 10 to 3600.")
+    return int(text)
+
+
+def selector(text: str) -> str:
+    """A DKIM selector (RFC 6376, section 3.1), in lower case. Raises FormError."""
+    name = text.lower().rstrip(".")
+    if len(name) > 200 or not _RECORD_NAME.match(name):
+        raise FormError("is no DKIM selector; write the name before ._domainkey, such as conbool.")
+    return name
+
+
 def network(text: str) -> str:
     """An IPv4 or IPv6 network in CIDR notation in its shortest spelling; a single address stands for itself.
     Raises FormError.
@@ -255,6 +283,9 @@ FORMS: dict[str, Callable[[str], Union[str, int]]] = {
     "relay": relay,
     "port": port,
     "network": network,
+    "address": address,
+    "seconds": seconds,
+    "selector": selector,
     "sender": sender,
     "header": header,
     "loop header": header,

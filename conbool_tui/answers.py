@@ -32,8 +32,8 @@ def option(
         label: short name of the wizard's field.
         choices: the allowed words, empty when free.
         example: a value for the example file when the default is empty.
-        form: what a single value must look like (``answer_forms``): domain, host, relay, port, file, network, sender, header, folder,
-            instance, loop header, record or plain text.
+        form: what a single value must look like (``answer_forms``): domain, host, relay, port, file, network, address, seconds, selector, sender,
+            header, folder, instance, loop header, record or plain text.
     """
     metadata = {
         "help": help,
@@ -153,6 +153,33 @@ class Inbound:
         label="Who delivers outbound mail",
         choices=("hand_back", "conbool_delivers"),
     )
+    close_despite_mx: bool = option(
+        False,
+        "Close port 25 although the MX records of a hosted domain do not lead to Conbool only: mail that still comes here is refused.",
+        step="B",
+        label="Close although an MX points elsewhere",
+    )
+    private_networks: bool = option(
+        False,
+        "Private address ranges in conbool_networks are meant (an on-premise Conbool, a NAT gateway).",
+        step="B",
+        label="Private ranges are meant",
+    )
+    public_addresses: tuple[str, ...] = option(
+        (),
+        "Addresses under which this server is reached from outside, when they are not its own (NAT, load balancer).",
+        step="B",
+        label="Public addresses",
+        form="address",
+        example=("203.0.113.7",),
+    )
+    confirm_within: int = option(
+        60,
+        "Seconds after which a change of port 25 or of the firewall is taken back unless it was confirmed.",
+        step="B",
+        label="Take back after (seconds)",
+        form="seconds",
+    )
     peer_certificate: str = option(
         "log",
         "log the name in Conbool's client certificate, or require it where the mail system can.",
@@ -221,6 +248,26 @@ class DnsExpectation:
 
 
 @dataclass(frozen=True)
+class Prerequisites:
+    """The guide's step before A: domain and DNS set-up in the Setup Assistant."""
+
+    four_checks_green: bool = option(
+        False,
+        "All four DNS checks are green in the Setup Assistant (only it knows the values expected of you).",
+        step="general",
+        label="All four checks are green",
+    )
+    dkim_selectors: tuple[str, ...] = option(
+        (),
+        "DKIM selectors whose records are shown.",
+        step="general",
+        label="DKIM selectors",
+        form="selector",
+        example=("conbool",),
+    )
+
+
+@dataclass(frozen=True)
 class Answers:
     """Everything the admin decides. ``domains`` empty means: those detected."""
 
@@ -232,6 +279,7 @@ class Answers:
         form="domain",
         example=("example.com",),
     )
+    prerequisites: Prerequisites = field(default_factory=Prerequisites)
     smart_host: SmartHost = field(default_factory=SmartHost)
     scope: Scope = field(default_factory=Scope)
     conbool_networks: tuple[str, ...] = option(

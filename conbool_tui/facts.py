@@ -184,14 +184,53 @@ class Detection:
     postfix: Optional[PostfixFacts] = None
 
 
+class FirewallOwner(str, enum.Enum):
+    """Who owns the packet filter's rule set; the word is also the name of its driver."""
+
+    FIREWALLD = "firewalld"
+    UFW = "ufw"
+    NFTABLES = "nftables"
+    IPTABLES = "iptables-persistent"
+    NOTHING = "nothing"
+    CONTAINER = "container"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class FirewallFacts:
+    """The packet filter as it was found.
+
+    Attributes:
+        owner: who owns the rules.
+        evidence: how that is known, for people ("ufw is active, /etc/ufw/ufw.conf").
+        rules: our own rules as they are live now, in the canonical text of ``firewall.rules``; None when there are none.
+        files: the files a plan for this owner may edit, by absolute path; an absent path is absent on the host.
+        tools: paths of the programs found, by name (nft, ufw, firewall-cmd, iptables-restore, ip6tables-restore, systemctl).
+        unusable: why this program must leave the firewall alone, in a sentence; empty when it can be used.
+        remedy: what the admin can do by hand when it is unusable.
+        details: what only this owner's driver understands, as ordered pairs (zones, back end, service state).
+    """
+
+    owner: FirewallOwner
+    evidence: str
+    rules: Optional[str] = None
+    files: Mapping[str, FileText] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    unusable: str = ""
+    remedy: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True)
 class HostFacts:
-    """All detections of one host, with what holds for the host as a whole."""
+    """All detections of one host, with what holds for the host as a whole. ``addresses``: the host's own, loopback left out."""
 
     detections: tuple[Detection, ...]
     listeners: tuple[Listener, ...] = ()
     port_25_owner: str = ""
     notes: tuple[str, ...] = field(default=())
+    firewall: Optional[FirewallFacts] = None
+    addresses: tuple[str, ...] = ()
 
     def get(self, system: str) -> Optional[Detection]:
         """The detection of ``system``, None when no detector of that name ran."""

@@ -18,12 +18,18 @@ class Step(str, enum.Enum):
 
 
 class ChangeKind(str, enum.Enum):
-    """What a change touches; undo works per key (parameter, option) and per block or file."""
+    """What a change touches; undo works per key (parameter, option), per block, per set of tagged lines, per file or rule set.
+
+    LINES: the lines of a text file that carry our tag (``key``); everything else in the file is somebody else's.
+    FIREWALL: our own rules in the running packet filter; ``path`` is the name of the ``LiveTarget``.
+    """
 
     PARAMETER = "parameter"
     SERVICE_OPTION = "service option"
     SERVICE_BLOCK = "service block"
     FILE = "file"
+    LINES = "tagged lines"
+    FIREWALL = "firewall rules"
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,18 @@ class FileTarget:
 
 
 @dataclass(frozen=True)
+class LiveTarget:
+    """Something of ours that lives in the running system and not in a file: our firewall rules.
+
+    ``name`` is ``firewall:`` and the owner's word; ``before`` and ``after`` are the canonical text of the rules (None: not there).
+    """
+
+    name: str
+    before: Optional[str]
+    after: Optional[str]
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something the admin should know before applying. ``level``: note or warn."""
 
@@ -69,7 +87,9 @@ class Plan:
     """An ordered list of changes with the files they add up to.
 
     ``changed_parameters`` and ``changed_services`` are the only names that may differ in the mail system's own reading of the
-    configuration afterwards; the transaction proves that on a staged copy.
+    configuration afterwards; the transaction proves that on a staged copy. ``live`` comes into force after the reload and goes first
+    when the change is taken back. ``confirm_within``: seconds after which the change is taken back unless somebody confirmed it, 0 when
+    nobody needs to. ``answers`` is the answers file this plan was made from (YAML), kept with the change.
     """
 
     system: str
@@ -80,11 +100,14 @@ class Plan:
     notices: tuple[Notice, ...] = ()
     reload: tuple[str, ...] = ()
     health_ports: tuple[int, ...] = ()
+    live: tuple[LiveTarget, ...] = ()
+    confirm_within: int = 0
+    answers: str = ""
 
     @property
     def empty(self) -> bool:
         """True when there is nothing to do."""
-        return not self.files
+        return not self.files and not self.live
 
     @property
     def changed_parameters(self) -> frozenset[str]:

@@ -15,11 +15,15 @@ class ChangeState(str, enum.Enum):
     UNDONE = "undone"
     UNFINISHED = "unfinished"
     INCOMPLETE = "rollback incomplete"
+    UNCONFIRMED = "waiting for confirmation"
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """One recorded change. ``started`` and ``finished`` are UTC in ISO 8601; ``undo_of`` names the change an undo took back."""
+    """One recorded change. ``started`` and ``finished`` are UTC in ISO 8601; ``undo_of`` names the change an undo took back.
+
+    ``confirm_by``: until when (UTC, ISO 8601) a change that waits for confirmation must be confirmed.
+    """
 
     id: str
     system: str
@@ -30,6 +34,7 @@ class Receipt:
     files: tuple[str, ...]
     undo_of: str = ""
     message: str = ""
+    confirm_by: str = ""
 
 
 @dataclass(frozen=True)

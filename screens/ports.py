@@ -5,12 +5,14 @@ tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Protocol
+from typing import Callable, Optional, Protocol
 
 from conbool_tui.answers import Answers
+from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.facts import Detection, HostFacts
 from conbool_tui.findings import Finding
 from conbool_tui.plan import Plan
+from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ProgressSink, Receipt
 
 
@@ -62,6 +64,43 @@ class WizardSession(Protocol):
         self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
     ) -> list[Finding]:
         """Verify."""
+        ...
+
+    def look_up(
+        self,
+        answers: Answers,
+        on_report: Callable[[DomainReport], None],
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> list[DomainReport]:
+        """What name service publishes about the domains; each report is also given to ``on_report`` as soon as it is there. What was
+        cancelled is NOT TESTED."""
+        ...
+
+    def senders(
+        self,
+        answers: Answers,
+        facts: HostFacts,
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> SenderReport:
+        """Who hands mail to port 25 today, and who of them would be cut off by the answers."""
+        ...
+
+    def read_networks(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The networks of a list file, merged, and what was noticed (sentences). Raises UsageError."""
+        ...
+
+    def unconfirmed(self) -> Optional[Receipt]:
+        """A change that is live and is taken back by itself unless somebody confirms it, None when there is none."""
+        ...
+
+    def confirm(self, change_id: Optional[str] = None) -> Receipt:
+        """Keep that change. Raises UsageError when there is none, CheckFailedError when it is too late."""
+        ...
+
+    def save_text(self, text: str, path: str) -> None:
+        """Write a transcript, mode 0600."""
         ...
 
     def save_answers(self, answers: Answers, path: str) -> None:
