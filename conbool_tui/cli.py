@@ -39,6 +39,8 @@ _COMMANDS: dict[str, Callable[[Context], int]] = {
     "apply": _later("changing", "apply"),
     "check": _later("reading", "check"),
     "undo": _later("changing", "undo"),
+    "confirm": _later("confirming", "confirm"),
+    "networks": _later("changing", "networks"),
     "history": _later("reading", "history"),
     "answers": _later("reading", "answers"),
 }

@@ -90,6 +90,7 @@ class Plan:
     configuration afterwards; the transaction proves that on a staged copy. ``live`` comes into force after the reload and goes first
     when the change is taken back. ``confirm_within``: seconds after which the change is taken back unless somebody confirmed it, 0 when
     nobody needs to. ``answers`` is the answers file this plan was made from (YAML), kept with the change.
+    ``ask_again``: what an admin must say yes to a second time before this is applied, a sentence; empty when once is enough.
     """
 
     system: str
@@ -103,6 +104,7 @@ class Plan:
     live: tuple[LiveTarget, ...] = ()
     confirm_within: int = 0
     answers: str = ""
+    ask_again: str = ""
 
     @property
     def empty(self) -> bool:

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.facts import FileText, HostFacts, Outcome, PostfixFacts
+from conbool_tui.facts import FileText, FirewallFacts, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
-from conbool_tui.plan import Change, FileTarget, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.receipt import ChangeState, Receipt
 
 WIDTH = 80
@@ -161,6 +161,8 @@ def detect_text(facts: HostFacts) -> str:
         "nobody" if facts.listeners else "unknown (no listening socket can be seen)"
     )
     lines.append(labelled("port 25", owner, 0))
+    if facts.firewall is not None:
+        lines.extend(_firewall_lines(facts.firewall))
     lines.extend(labelled("note", note, 0) for note in facts.notes)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -209,6 +211,17 @@ def _postfix_lines(facts: PostfixFacts) -> list[str]:
     return [labelled(label, value, 2, 20 if len(label) <= 17 else len(label) + 4) for label, value in rows]
 
 
+def _firewall_lines(facts: FirewallFacts) -> Iterable[str]:
+    yield labelled("firewall", f"{facts.owner.value}: {facts.evidence}", 0)
+    yield from (labelled(label, value) for label, value in facts.details)
+    if facts.rules is not None:
+        yield labelled("our rules", f"{_count(facts.rules.count('allow '), 'network')} may use port 25")
+    if facts.unusable:
+        yield labelled("left alone", facts.unusable)
+    if facts.remedy:
+        yield labelled("what to do", facts.remedy)
+
+
 def facts_json(facts: HostFacts) -> dict[str, Any]:
     """Everything found as JSON values: files as checksums, values that may hold a password hidden."""
     document: dict[str, Any] = json_value(facts)
@@ -244,7 +257,7 @@ def plan_text(plan: Plan) -> str:
         )
     else:
         instance = f", instance {plan.instance}" if plan.instance not in ("", "-") else ""
-        files = _count(len(plan.files), "file")
+        files = _count(len(plan.files), "file") + (" and in the firewall" if plan.live else "")
         changes = _count(len(plan.changes), "change")
         lines.append(paragraph(f"{plan.system} in {plan.config_directory}{instance}: {changes} in {files}."))
         for step in Step:
@@ -253,18 +266,33 @@ def plan_text(plan: Plan) -> str:
                 lines.extend(("", _STEP_TITLES[step]))
                 for change in group:
                     lines.extend(_change_lines(change))
-        lines.extend(("", "Files"))
-        lines.extend(paragraph(f"{_file_word(target)} {target.path}", 2, 4) for target in plan.files)
+        if plan.files:
+            lines.extend(("", "Files"))
+            lines.extend(paragraph(f"{_file_word(target)} {target.path}", 2, 4) for target in plan.files)
         lines.extend(("", "Commands afterwards"))
         lines.extend(paragraph(command, 2, 4) for command in plan.reload or ("none",))
         lines.extend(("", "Not touched"))
+        firewall = (
+            "every other firewall rule and port, SSH and submission among them"
+            if plan.live
+            else "the firewall"
+        )
         lines.append(
             paragraph(
-                "Every other setting in these files, every other file, the firewall, the mailboxes and the "
-                "mail queue.",
+                f"Every other setting in these files, every other file, {firewall}, the mailboxes and the mail "
+                "queue.",
                 2,
             )
         )
+        if plan.confirm_within:
+            lines.extend(("", "Safety"))
+            lines.append(
+                paragraph(
+                    f"This changes who may use port 25: it is taken back by itself after {plan.confirm_within} "
+                    "seconds unless you confirm it then.",
+                    2,
+                )
+            )
         lines.extend(("", "Undo"))
         lines.append(
             paragraph(
@@ -285,9 +313,10 @@ def _change_lines(change: Change) -> Iterable[str]:
     if change.reason:
         yield paragraph(f"why: {change.reason}", 4, 9)
     name = f"{change.path}: {change.key}" if change.key else change.path
+    whole_file = change.kind is ChangeKind.FILE
     yield paragraph(f"in {name}", 4, 7)
-    yield from _value_lines("before", change.before, whole_file=not change.key)
-    yield from _value_lines("after", change.after, whole_file=not change.key)
+    yield from _value_lines("before", change.before, whole_file=whole_file)
+    yield from _value_lines("after", change.after, whole_file=whole_file)
     if change.undo:
         yield paragraph(f"undo: {change.undo}", 4, 10)
 
@@ -376,6 +405,8 @@ def receipt_text(receipt: Receipt) -> str:
         done = f"Change {receipt.undo_of} was taken back."
     elif receipt.state is ChangeState.APPLIED:
         done = "The change was applied."
+    elif receipt.state is ChangeState.UNCONFIRMED:
+        done = f"The change is live and taken back by itself at {receipt.confirm_by} unless it is confirmed."
     else:
         done = f"The change is {receipt.state.value}."
     lines = [paragraph(done)]
@@ -384,6 +415,8 @@ def receipt_text(receipt: Receipt) -> str:
         lines.append(labelled("files", some(receipt.files), 0, 10))
     if receipt.message:
         lines.append(labelled("message", receipt.message, 0, 10))
+    if receipt.state is ChangeState.UNCONFIRMED:
+        lines.append(labelled("keep it", f"conbool-tui confirm {receipt.id}", 0, 10))
     if not receipt.undo_of:
         lines.append(labelled("undo", f"conbool-tui undo {receipt.id}", 0, 10))
     return "\n".join(lines) + "\n"

@@ -7,25 +7,25 @@ The wizard and the CLI differ only in how they ask and show; everything they do 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Optional
+from typing import Callable, Optional
 
-from conbool_tui import answer_forms, answers_file
+from conbool_tui import answers_file, closing, host_answers
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
+from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.errors import CheckFailedError, UsageError
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
+from conbool_tui.firewall_part import with_firewall
 from conbool_tui.host import Host
+from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
+from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
-
-_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-_LOCAL_NAMES = frozenset(("localhost", "localhost.localdomain"))
 
 
 class Session:
@@ -43,6 +43,8 @@ class Session:
         self.host = host
         self.state_dir = state_dir
         self.mail_system = mail_system
+        self._mx = MxMemory(host)
+        self._planned: Optional[tuple[Plan, Answers]] = None
 
     def detect(self, instance: Optional[str] = None) -> HostFacts:
         """Run every detector; read only. ``instance`` picks a Postfix instance on a host with several."""
@@ -100,10 +102,10 @@ class Session:
         """
         target = self.target(facts)
         if not answers.domains and target.postfix is not None:
-            answers = dataclasses.replace(answers, domains=default_domains(target.postfix))
+            answers = dataclasses.replace(answers, domains=host_answers.default_domains(target.postfix))
         answers = answers_file.checked(answers)
         if target.postfix is not None:
-            _check_instance(answers, target.postfix)
+            host_answers.check_instance(answers, target.postfix)
         if not answers.domains:
             raise AnswerError(
                 "domains",
@@ -113,7 +115,7 @@ class Session:
                 "Give domains in the answers file, or --domains example.com,example.org on the command line.",
             )
         if target.postfix is not None:
-            _check_protocols(answers, target.postfix)
+            host_answers.check_protocols(answers, target.postfix)
         self._check_files(answers)
         return answers
 
@@ -153,19 +155,51 @@ class Session:
         from conbool_tui.planners.postfix import plan_postfix
 
         plan = plan_postfix(target.postfix, answers)
-        return dataclasses.replace(plan, notices=plan.notices + _notices(answers, target.postfix))
+        plan = with_firewall(plan, facts, target.postfix, answers)
+        plan = self._closing(plan, target.postfix, answers)
+        plan = dataclasses.replace(plan, notices=plan.notices + host_answers.notices(answers, target.postfix))
+        self._planned = (plan, answers)
+        return plan
 
-    def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
-        """Apply as a transaction. Raises NeedsRootError, LockedError, CheckFailedError, RolledBackError,
-        RollbackIncompleteError.
+    def _closing(self, plan: Plan, facts: PostfixFacts, answers: Answers) -> Plan:
+        """Refuse to close port 25 while mail comes here directly, or let it be confirmed twice. Raises ClosingError."""
+        if not plan.confirm_within or not answers.inbound.restrict_port_25:
+            return plan
+        hosted = dict.fromkeys((*answers.domains, *host_answers.default_domains(facts)))
+        doubtful = closing.not_conbools(self._mx.reports(tuple(hosted), answers))
+        if not doubtful:
+            return plan
+        if not answers.inbound.close_despite_mx:
+            raise closing.ClosingError(doubtful)
+        question = closing.question(doubtful)
+        return dataclasses.replace(
+            plan, ask_again=question, notices=(Notice("warn", question, Step.B), *plan.notices)
+        )
+
+    def apply(
+        self, plan: Plan, progress: Optional[ProgressSink] = None, *, by_probe: bool = False
+    ) -> Receipt:
+        """Apply as a transaction. A plan with ``confirm_within`` leaves a change that waits for ``confirm``.
+
+        Args:
+            by_probe: an SMTP connection from one of the answers' networks confirms, too.
+
+        Raises:
+            NeedsRootError, LockedError, CheckFailedError, RolledBackError, RollbackIncompleteError.
         """
         from conbool_tui.mail_system import MailTarget
         from conbool_tui.systems import make_system
         from conbool_tui.transaction import apply_plan
 
         self.require_root("Applying a plan")
+        networks: tuple[str, ...] = ()
+        if self._planned is not None and self._planned[0] is plan:
+            answers = self._planned[1]
+            plan = dataclasses.replace(plan, answers=answers_file.dump(answers))
+            if by_probe:
+                networks = (*answers.conbool_networks, *answers.inbound.extra_networks)
         system = make_system(self.host, MailTarget(plan.system, plan.instance, plan.config_directory))
-        return apply_plan(self.host, self.state_dir, system, plan, progress)
+        return apply_plan(self.host, self.state_dir, system, plan, progress, probe_networks=networks)
 
     def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
         """Take a change back (the newest that is applied when no id is given). Raises as apply, UsageError
@@ -176,14 +210,53 @@ class Session:
 
         self.require_root("Taking a change back")
         found = self.undo_target(change_id)
+        if found.state is ChangeState.UNCONFIRMED:
+            taken = self.recover(progress, now=True)
+            if taken is not None:
+                return taken
         return undo_change(self.host, self.state_dir, partial(make_system, self.host), found.id, progress)
+
+    def unconfirmed(self) -> Optional[Receipt]:
+        """A change that is live and is taken back by itself unless somebody confirms it, None when there is none."""
+        from conbool_tui.transaction import find_unconfirmed
+
+        return find_unconfirmed(self.host, self.state_dir)
+
+    def confirm(self, change_id: Optional[str] = None) -> Receipt:
+        """Keep a change that waits for confirmation.
+
+        Raises:
+            NeedsRootError, LockedError: it cannot begin.
+            UsageError: no change waits, or not this one.
+            CheckFailedError: it is too late.
+        """
+        from conbool_tui.transaction import confirm_change
+
+        self.require_root("Confirming a change")
+        return confirm_change(self.host, self.state_dir, change_id)
+
+    def applied_answers(self) -> Answers:
+        """The answers of the newest change that is in force. Raises CheckFailedError: there is none, or it has none."""
+        from conbool_tui.transaction import load_plan
+
+        for receipt in self.history():
+            if receipt.state in (ChangeState.APPLIED, ChangeState.UNCONFIRMED) and not receipt.undo_of:
+                text = load_plan(self.host, self.state_dir, receipt.id).answers
+                if text:
+                    return answers_file.load(text.encode("utf-8"), f"change {receipt.id}")
+                break
+        raise CheckFailedError(
+            "There are no recorded answers on this server.",
+            "Only a change that this program applied keeps the answers it was made from.",
+            "Use conbool-tui apply --answers FILE with the new values.",
+        )
 
     def undo_target(self, change_id: Optional[str] = None) -> Receipt:
         """The change that ``undo`` would take back. Raises UsageError: unknown id, or nothing to take
         back.
         """
-        unfinished = self.unfinished()
-        if unfinished is not None and change_id is None:
+        unfinished = self.unconfirmed() or self.unfinished()
+        if unfinished is not None and change_id in (None, unfinished.id):
             return unfinished
         changes = list(self.history())
         if change_id is None:
@@ -220,16 +293,23 @@ class Session:
 
         return find_unfinished(self.host, self.state_dir)
 
-    def recover(self, progress: Optional[ProgressSink] = None) -> Optional[Receipt]:
-        """Finish the rollback of an unfinished change, under the lock. None when there was nothing to do."""
+    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+        """Finish the rollback of an unfinished change, under the lock. None when there was nothing to do.
+
+        Args:
+            now: take a change that waits for confirmation back before its time is over.
+        """
         from conbool_tui.systems import make_system
         from conbool_tui.transaction import recover
 
         self.require_root("Finishing the rollback")
-        return recover(self.host, self.state_dir, partial(make_system, self.host), progress)
+        return recover(self.host, self.state_dir, partial(make_system, self.host), progress, now=now)
 
     def check(
-        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+        self,
+        answers: Optional[Answers] = None,
+        progress: Optional[ProgressSink] = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Finding]:
         """Prerequisites and verification: TLS to the smart host, client certificate, SMTP reachability,
         drift.
@@ -247,11 +327,61 @@ class Session:
         else:
             _usable(target)
         if target.postfix is not None:
-            _check_instance(answers, target.postfix)
+            host_answers.check_instance(answers, target.postfix)
             if not answers.domains:
-                answers = dataclasses.replace(answers, domains=default_domains(target.postfix))
-        findings += run_checks(self.host, self.state_dir, facts, target, answers, progress or _silent)
+                answers = dataclasses.replace(answers, domains=host_answers.default_domains(target.postfix))
+        findings += run_checks(
+            self.host, self.state_dir, facts, target, answers, progress or _silent, cancelled
+        )
         return findings
+
+    def look_up(
+        self,
+        answers: Answers,
+        on_report: Callable[[DomainReport], None],
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> list[DomainReport]:
+        """What name service publishes about the domains; each report is also given to ``on_report`` as soon as it is there."""
+        from conbool_tui.checks import dns
+
+        return dns.look_up(
+            answers.domains,
+            answers,
+            on_report=on_report,
+            cancelled=cancelled,
+            progress=progress,
+            own_addresses=self.host.addresses(),
+        )
+
+    def senders(
+        self,
+        answers: Answers,
+        facts: HostFacts,
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> SenderReport:
+        """Who hands mail to port 25 today (mail log), and who of them could not under the answers. Raises as target."""
+        from conbool_tui.mail_log import read_senders
+        from conbool_tui.planners.postfix.allowed import allowed_networks
+
+        postfix = self.target(facts).postfix
+        if postfix is None:
+            raise CheckFailedError("The mail log of this mail system cannot be read yet.", "", "")
+        return read_senders(
+            self.host, postfix, allowed_networks(postfix, answers), cancelled=cancelled, progress=progress
+        )
+
+    def read_networks(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The networks of a list file, merged, and what was noticed (sentences). Raises UsageError."""
+        from conbool_tui.network_lists import read_list
+
+        # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
+        return read_list(Host("/"), os.path.abspath(path))
+
+    def save_text(self, text: str, path: str) -> None:
+        """Write a transcript, mode 0600; a relative path counts from the current folder. Raises HostError."""
+        Host("/").write_atomic(os.path.abspath(path), text.encode("utf-8", "replace"), mode=0o600)
 
     def save_answers(self, answers: Answers, path: str) -> None:
         """Write an answers file, mode 0600; a relative path counts from the current folder.
@@ -267,23 +397,6 @@ class Session:
     def require_root(self, doing: str) -> None:
         """Refuse work that only root can do. Raises NeedsRootError."""
         self.host.require_root(doing)
-
-
-def default_domains(facts: PostfixFacts) -> tuple[str, ...]:
-    """The hosted domains an admin means when saying nothing: those found, without localhost, this machine's
-    own name and bare host names.
-    """
-    own_name = facts.expanded.get("myhostname", facts.parameters.get("myhostname", "")).lower()
-    found = []
-    for name in facts.domains.all():
-        lowered = name.lower().rstrip(".")
-        if lowered == own_name or lowered in _LOCAL_NAMES or lowered.startswith("localhost."):
-            continue
-        try:
-            found.append(answer_forms.domain(lowered))
-        except answer_forms.FormError:
-            continue
-    return tuple(dict.fromkeys(found))
 
 
 def _usable(detection: Detection) -> Detection:
@@ -309,87 +422,6 @@ def _usable(detection: Detection) -> Detection:
             detection.remedy or f"Set the smart host in {detection.managed_by or 'that program'}.",
         )
     return detection
-
-
-def _check_instance(answers: Answers, facts: PostfixFacts) -> None:
-    """Several instances: one must be named, and it must exist. Raises AnswerError."""
-    names = [instance.name for instance in facts.instances]
-    listed = ", ".join(f"{instance.name} ({instance.config_directory})" for instance in facts.instances)
-    if answers.instance is None:
-        if len(names) > 1:
-            raise AnswerError(
-                "instance",
-                f"This host has {len(names)} Postfix instances: {listed}.",
-                "Each has its own configuration, and only one can be changed at a time.",
-                "Give instance in the answers file, or --instance NAME on the command line.",
-            )
-        return
-    if names and answers.instance not in names:
-        raise AnswerError(
-            "instance",
-            f"There is no Postfix instance {answers.instance}.",
-            f"This host has: {listed}.",
-            "Give --instance one of these names.",
-        )
-    if names and facts.instance != answers.instance:
-        raise AnswerError(
-            "instance",
-            f"Postfix instance {facts.instance} was looked at, and the answers name {answers.instance}.",
-            "A plan is made for the instance that was read.",
-            f"Detect again with --instance {answers.instance}.",
-        )
-
-
-def _check_protocols(answers: Answers, facts: PostfixFacts) -> None:
-    """Networks of an address family that Postfix does not speak (inet_protocols, postconf(5)). Raises
-    AnswerError.
-    """
-    spoken = {
-        word.strip().lower() for word in facts.expanded.get("inet_protocols", "all").replace(",", " ").split()
-    }
-    if "all" in spoken or not spoken:
-        return
-    lists = (
-        ("conbool_networks", answers.conbool_networks),
-        ("inbound.extra_networks", answers.inbound.extra_networks),
-    )
-    for key, networks in lists:
-        for network in networks:
-            family = f"ipv{ipaddress.ip_network(network).version}"
-            if family not in spoken:
-                raise AnswerError(
-                    key,
-                    f"{key}: {network} is {family.replace('ipv', 'IPv')}, and this Postfix speaks only "
-                    f"{' and '.join(sorted(spoken))}.",
-                    "No connection from there can ever arrive (inet_protocols in main.cf).",
-                    f"Remove {network}, or let Postfix speak both: postconf inet_protocols shows the value.",
-                )
-
-
-def _notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
-    """What the admin should know about answers that are allowed and unusual."""
-    found: list[Notice] = []
-    private = [item for item in answers.conbool_networks if _is_private(item)]
-    if private:
-        names = ", ".join(private)
-        text = f"{names} in conbool_networks is private address space; Conbool's own addresses are public."
-        found.append(Notice("note", text, Step.C))
-    hosted = {name.lower().rstrip(".") for name in facts.domains.all()}
-    unknown = [name for name in answers.domains if name not in hosted]
-    if unknown and not facts.domains.unlisted:
-        shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        found.append(
-            Notice(
-                "warn", f"{shown}: not among the domains hosted on this server. Check the spelling.", Step.A
-            )
-        )
-    return tuple(found)
-
-
-def _is_private(network: str) -> bool:
-    """True for address space of one's own (RFC 1918, 4193, 6598), without the documentation networks."""
-    found = ipaddress.ip_network(network)
-    return any(found.overlaps(ipaddress.ip_network(block)) for block in _PRIVATE)
 
 
 def _silent(progress: Progress) -> None:

@@ -1,44 +1,84 @@
-"""The sub-commands that change the server: apply and undo."""
+"""The sub-commands that change the server: apply, networks and undo."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Optional
 
 from conbool_tui import log, render
-from conbool_tui.commands.context import Context, required_answers
+from conbool_tui.answers import Answers
+from conbool_tui.commands import confirming
+from conbool_tui.commands.context import STDIN_NAMES, Context, piped, required_answers
 from conbool_tui.errors import ConboolError, ExitCode
-from conbool_tui.receipt import Receipt
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import ChangeState, Receipt
 
 
 def apply(context: Context) -> int:
     """Plan, show, ask, apply."""
-    session = context.session
-    session.require_root("Applying a plan")
+    context.session.require_root("Applying a plan")
     answers = required_answers(context.options)
+    return _plan_and_apply(context, answers)
+
+
+def networks(context: Context) -> int:
+    """Replace Conbool's addresses in the answers of what is in force, and apply that."""
+    session = context.session
+    session.require_root("Replacing Conbool's addresses")
+    found, remarks = _network_list(context)
+    for remark in remarks:
+        context.say(remark)
+    answers = dataclasses.replace(session.applied_answers(), conbool_networks=found)
+    return _plan_and_apply(context, answers)
+
+
+def _network_list(context: Context) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The networks given, and what was noticed in the list. Raises UsageError."""
+    name = context.options.list
+    if name not in STDIN_NAMES:
+        return context.session.read_networks(name)
+    from conbool_tui.network_lists import parse_list
+
+    return parse_list(piped(f"{context.options.command} -").decode("utf-8", "replace"), "standard input")
+
+
+def _plan_and_apply(context: Context, answers: Answers) -> int:
+    session = context.session
     _finish_interrupted(context)
     plan = session.plan(answers)
-    if plan.empty:
-        context.say(render.plan_text(plan))
-        if context.wants_json:
-            context.data_json({"changed": False, "receipt": None})
-        return ExitCode.DONE
     context.say(render.plan_text(plan))
-    if not context.options.yes and not context.confirmed("Apply this now?", "--yes"):
+    if plan.empty:
+        return _nothing(context, ExitCode.DONE)
+    if not context.options.yes and not _asked(context, plan):
         context.say("Nothing was changed.")
-        if context.wants_json:
-            context.data_json({"changed": False, "receipt": None})
-        return ExitCode.PENDING
-    log.record(
-        session.host,
-        f"apply: {len(plan.changes)} changes in {', '.join(target.path for target in plan.files)}",
-    )
+        return _nothing(context, ExitCode.PENDING)
+    touched = [target.path for target in plan.files] + [target.name for target in plan.live]
+    log.record(session.host, f"apply: {len(plan.changes)} changes in {', '.join(touched)}")
     try:
-        receipt = session.apply(plan, context.progress)
+        receipt = session.apply(plan, context.progress, by_probe=context.options.yes)
     except ConboolError as error:
         log.record(session.host, "apply failed: " + "\n".join(error.lines()))
         raise
+    if receipt.state is ChangeState.UNCONFIRMED:
+        receipt = confirming.after_apply(context, receipt)
     _report(context, receipt, "apply")
     return ExitCode.DONE
+
+
+def _asked(context: Context, plan: Plan) -> bool:
+    """True when the admin said yes, where needed twice. Raises UsageError: no terminal."""
+    if not context.confirmed("Apply this now?", "--yes"):
+        return False
+    if not plan.ask_again:
+        return True
+    context.say(render.paragraph(f"! {plan.ask_again}", 0, 2))
+    return context.typed("Type close to close port 25 nevertheless:") == "close"
+
+
+def _nothing(context: Context, code: int) -> int:
+    if context.wants_json:
+        context.data_json({"changed": False, "receipt": None})
+    return code
 
 
 def undo(context: Context) -> int:
@@ -50,9 +90,7 @@ def undo(context: Context) -> int:
     context.say(render.history_text([found]))
     if not context.options.yes and not context.confirmed(f"Take back {found.id} now?", "--yes"):
         context.say("Nothing was changed.")
-        if context.wants_json:
-            context.data_json({"changed": False, "receipt": None})
-        return ExitCode.PENDING
+        return _nothing(context, ExitCode.PENDING)
     log.record(session.host, f"undo: {found.id}")
     try:
         receipt = session.undo(found.id, context.progress)

@@ -8,7 +8,9 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -21,7 +23,7 @@ from conbool_tui.host import Host
 from conbool_tui.receipt import Progress
 from conbool_tui.session import Session
 
-_STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,25 @@ class Context:
                 "Nothing is changed without a yes, and nothing was changed.",
                 f"Look at the plan, then add {instead}.",
             )
-        sys.stderr.write(f"{question} [y/N] ")
+        return self.typed(f"{question} [y/N]").lower() in ("y", "yes")
+
+    def typed(self, question: str) -> str:
+        """What is typed on the terminal after ``question``; only after ``confirmed`` found one to ask on."""
+        sys.stderr.write(f"{question} ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return sys.stdin.readline().strip()
+
+    def typed_until(self, question: str, deadline: float) -> Optional[str]:
+        """As ``typed``, but None when nothing came until ``deadline`` (seconds of ``time.monotonic``)."""
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        ready, _, _ = select.select([sys.stdin], [], [], max(0.0, deadline - time.monotonic()))
+        return sys.stdin.readline().strip() if ready else None
 
 
 def reads_stdin(options: argparse.Namespace) -> bool:
     """True when the answers come from standard input."""
-    return getattr(options, "answers", None) in _STDIN_NAMES
+    return getattr(options, "answers", None) in STDIN_NAMES or getattr(options, "list", None) in STDIN_NAMES
 
 
 def flags_given(options: argparse.Namespace) -> Tree:
@@ -130,14 +143,8 @@ def required_answers(options: argparse.Namespace) -> Answers:
 
 def _read(name: str) -> tuple[str, bytes]:
     """The answers file's name for messages, and its content. Raises UsageError."""
-    if name in _STDIN_NAMES:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise UsageError(
-                "--answers - reads standard input, and nothing is piped in.",
-                "",
-                "Write … | conbool-tui plan --answers -",
-            )
-        return "standard input", sys.stdin.buffer.read()
+    if name in STDIN_NAMES:
+        return "standard input", piped("plan --answers -", "--answers -")
     path = os.path.abspath(name)
     try:
         # The file belongs to the admin at the keyboard, not to the system below --root.
@@ -146,3 +153,20 @@ def _read(name: str) -> tuple[str, bytes]:
         raise UsageError(
             f"The answers file {error.what}", error.why, "Give --answers the name of a readable file."
         ) from None
+
+
+def piped(example: str, option: str = "-") -> bytes:
+    """Everything on standard input.
+
+    Args:
+        example: the rest of a command line that shows how it is meant.
+        option: what asked for standard input.
+
+    Raises:
+        UsageError: it is a terminal.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(
+            f"{option} reads standard input, and nothing is piped in.", "", f"Write … | conbool-tui {example}"
+        )
+    return sys.stdin.buffer.read()

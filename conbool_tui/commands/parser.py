@@ -122,9 +122,11 @@ def make_parser() -> _Parser:
         "check", "check the way to Conbool and back, and drift from what was applied (exit 3: a check failed)"
     )
     undo = add("undo", "take a change back")
+    confirm = add("confirm", "keep a change of port 25 or the firewall that waits for confirmation")
+    networks = add("networks", "replace Conbool's addresses in what was applied, from a list file")
     history = add("history", "list recorded changes")
     answers = add("answers", "print an example answers file, or its JSON schema")
-    for made in (detect, apply, check, undo, history):
+    for made in (detect, apply, check, undo, confirm, networks, history):
         made.add_argument("--json", action="store_true", help="print JSON")
     for made in (plan, apply, check):
         _answer_options(made)
@@ -132,8 +134,23 @@ def make_parser() -> _Parser:
     form.add_argument("--json", action="store_true", help="print the whole plan as JSON")
     form.add_argument("--diff", action="store_true", help="print the differences of all files")
     form.add_argument("--script", action="store_true", help="print a shell script that does the same by hand")
-    for made in (apply, undo):
+    for made in (apply, undo, networks):
         made.add_argument("--yes", action="store_true", help="do not ask")
+    for made in (apply, networks):
+        made.add_argument(
+            "--wait",
+            action="store_true",
+            help="with --yes: wait until the change is confirmed (exit 0) or taken back (exit 4)",
+        )
+    check.add_argument("--transcript", metavar="FILE", help="also write all SMTP dialogs to FILE (mode 0600)")
+    confirm.add_argument(
+        "id", metavar="ID", nargs="?", help="the change to keep (default: the one that waits)"
+    )
+    networks.add_argument(
+        "list",
+        metavar="FILE",
+        help="one network or address a line, # starts a comment; - reads standard input",
+    )
     undo.add_argument("id", metavar="ID", nargs="?", help="the change to take back (default: the newest)")
     form = answers.add_mutually_exclusive_group()
     form.add_argument("--example", action="store_true", help="an annotated example (the default)")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from conbool_tui import answers_file, answers_schema, plan_script, render
+import datetime
+
+from conbool_tui import __version__, answers_file, answers_schema, plan_script, render
 from conbool_tui.commands.context import Context, answers_given, required_answers
 from conbool_tui.errors import ExitCode
 from conbool_tui.findings import Status
@@ -35,7 +37,13 @@ def plan(context: Context) -> int:
 
 def check(context: Context) -> int:
     """Print what the checks found; 3 when one failed."""
+    started = datetime.datetime.now(datetime.timezone.utc)
     findings = context.session.check(answers_given(context.options), context.progress)
+    if context.options.transcript is not None:
+        from conbool_tui.checks.transcript import transcript_text
+
+        text = transcript_text(findings, started=started, version=__version__)
+        context.session.save_text(text, context.options.transcript)
     if context.wants_json:
         context.data_json({"findings": render.json_value(findings)})
     else:

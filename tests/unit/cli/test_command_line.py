@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -67,7 +67,9 @@ class FakeSession(Session):
         type(self).seen = answers
         return type(self).planned
 
-    def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
+    def apply(
+        self, plan: Plan, progress: Optional[ProgressSink] = None, *, by_probe: bool = False
+    ) -> Receipt:
         type(self).applied += 1
         if self.error is not None:
             raise self.error
@@ -77,7 +79,10 @@ class FakeSession(Session):
         return None
 
     def check(
-        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+        self,
+        answers: Optional[Answers] = None,
+        progress: Optional[ProgressSink] = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Finding]:
         type(self).seen = answers
         return list(self.findings)

@@ -15,8 +15,9 @@ from conbool_tui.answers_file import AnswerError
 from conbool_tui.errors import CheckFailedError, NeedsRootError, UsageError
 from conbool_tui.facts import Detection, HostedDomains, HostFacts, Outcome, PostfixInstance
 from conbool_tui.host import Host
+from conbool_tui.host_answers import default_domains
 from conbool_tui.receipt import ChangeState, Receipt
-from conbool_tui.session import Session, default_domains
+from conbool_tui.session import Session
 from tests.unit.cli import samples
 
 NOW = datetime.datetime.now(datetime.timezone.utc)

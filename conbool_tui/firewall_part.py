@@ -1,0 +1,38 @@
+"""Join the firewall's part to the mail system's plan (guide step B): one plan, one change, one undo."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from conbool_tui.answers import Answers
+from conbool_tui.facts import HostFacts, PostfixFacts
+from conbool_tui.plan import Notice, Plan, Step
+
+
+def with_firewall(plan: Plan, facts: HostFacts, postfix: PostfixFacts, answers: Answers) -> Plan:
+    """The plan with what the firewall's owner must do. Unchanged when nothing was found that could be asked."""
+    from conbool_tui.planners.firewall import plan_firewall
+    from conbool_tui.planners.postfix.allowed import allowed_networks, unlisted_networks
+
+    if facts.firewall is None:
+        return plan
+    inbound = answers.inbound
+    wanted = inbound.restrict_port_25 and inbound.firewall == "auto"
+    unlisted = unlisted_networks(postfix) if wanted else ()
+    notices: tuple[Notice, ...] = ()
+    if unlisted:
+        wanted = False
+        text = (
+            f"The firewall is left alone: mynetworks names {', '.join(unlisted)}, whose networks cannot be listed, and a firewall "
+            "rule would cut them off. Postfix itself refuses everybody else."
+        )
+        notices = (Notice("warn", text, Step.B),)
+    part = plan_firewall(facts.firewall, allowed_networks(postfix, answers), wanted, inbound.confirm_within)
+    return dataclasses.replace(
+        plan,
+        changes=plan.changes + part.changes,
+        files=plan.files + part.files,
+        live=plan.live + part.live,
+        notices=(*plan.notices, *notices, *part.notices),
+        confirm_within=max(plan.confirm_within, part.confirm_within),
+    )
