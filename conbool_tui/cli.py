@@ -42,6 +42,7 @@ _COMMANDS: dict[str, Callable[[Context], int]] = {
     "confirm": _later("confirming", "confirm"),
     "networks": _later("changing", "networks"),
     "history": _later("reading", "history"),
+    "support-bundle": _later("support", "support_bundle"),
     "answers": _later("reading", "answers"),
 }
 

@@ -125,16 +125,19 @@ def make_parser() -> _Parser:
     confirm = add("confirm", "keep a change of port 25 or the firewall that waits for confirmation")
     networks = add("networks", "replace Conbool's addresses in what was applied, from a list file")
     history = add("history", "list recorded changes")
+    support = add(
+        "support-bundle", "collect versions, detection, plan, journals and log without names and secrets"
+    )
     answers = add("answers", "print an example answers file, or its JSON schema")
     for made in (detect, apply, check, undo, confirm, networks, history):
         made.add_argument("--json", action="store_true", help="print JSON")
-    for made in (plan, apply, check):
+    for made in (plan, apply, check, support):
         _answer_options(made)
     form = plan.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the whole plan as JSON")
     form.add_argument("--diff", action="store_true", help="print the differences of all files")
     form.add_argument("--script", action="store_true", help="print a shell script that does the same by hand")
-    for made in (apply, undo, networks):
+    for made in (apply, undo, networks, support):
         made.add_argument("--yes", action="store_true", help="do not ask")
     for made in (apply, networks):
         made.add_argument(
@@ -142,6 +145,12 @@ def make_parser() -> _Parser:
             action="store_true",
             help="with --yes: wait until the change is confirmed (exit 0) or taken back (exit 4)",
         )
+    support.add_argument(
+        "--output", metavar="FILE", help="the archive to write (default: in the current folder)"
+    )
+    support.add_argument(
+        "--show", action="store_true", help="print everything that would be in it; write nothing"
+    )
     check.add_argument("--transcript", metavar="FILE", help="also write all SMTP dialogs to FILE (mode 0600)")
     confirm.add_argument(
         "id", metavar="ID", nargs="?", help="the change to keep (default: the one that waits)"
