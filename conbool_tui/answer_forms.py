@@ -10,11 +10,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Callable, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 SHORTEST_PREFIX = {4: 8, 6: 16}
+SECONDS = (10, 3600)
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TLSA", "TXT")
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -57,6 +59,13 @@ _OWNED_HEADERS = frozenset(
     )
 )
 _HEADER_LENGTH = 76
+# RFC 1122, section 3.2.1.3, and RFC 1112, section 4: masks lie here when they are taken for addresses.
+_NO_HOSTS = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
+# RFC 1918, 6598 and 4193; ipaddress's own is_private also says yes to the documentation networks.
+_PRIVATE: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
 
 
 class FormError(ValueError):
@@ -125,6 +134,8 @@ def address(text: str) -> str:
         raise FormError("is no IP address; write one such as 203.0.113.7 or 2001:db8::7.") from None
     if "%" in text:
         raise FormError("names an interface; write the address alone.")
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        raise FormError("is an IPv4 address in IPv6 clothes; write it as IPv4.")
     if found.is_loopback or found.is_multicast or found.is_unspecified or found.is_link_local:
         raise FormError("is an address that no other host can reach.")
     return str(found)
@@ -132,8 +143,9 @@ def address(text: str) -> str:
 
 def seconds(text: str) -> int:
     """A time a person needs to answer, 10 to 3600 seconds. Raises FormError."""
-    if not re.match(r"[0-9]{1,4}\Z", text) or not 10 <= int(text) <= 3600:
-        raise FormError("is no usable time; write whole seconds from 10 to 3600.")
+    shortest, longest = SECONDS
+    if not re.match(r"[0-9]{1,4}\Z", text) or not shortest <= int(text) <= longest:
+        raise FormError(f"is no usable time; write whole seconds from {shortest} to {longest}.")
     return int(text)
 
 
@@ -178,6 +190,8 @@ def network(text: str) -> str:
         raise FormError("is an IPv4 address in IPv6 clothes; write it as IPv4.")
     if found.is_loopback or found.is_multicast or found.is_unspecified:
         raise FormError("is a loopback, multicast or unspecified address; no other host sends from it.")
+    if any(found.overlaps(block) for block in _NO_HOSTS if block.version == found.version):
+        raise FormError("is no address of a host; a mask is written as a prefix length, such as /24.")
     return str(found)
 
 
@@ -294,6 +308,48 @@ FORMS: dict[str, Callable[[str], Union[str, int]]] = {
     "instance": instance,
     "text": text,
 }
+
+
+def is_private(network: str) -> bool:
+    """True for a network (in normal spelling) of which a part is address space of one's own: RFC 1918, carrier-grade NAT
+    (RFC 6598), unique local IPv6 (RFC 4193). Documentation networks are not.
+    """
+    found = ipaddress.ip_network(network)
+    return any(found.overlaps(block) for block in _PRIVATE if block.version == found.version)
+
+
+def merged(networks: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Networks (in normal spelling) without those that are there twice or lie in another, in the order given.
+
+    Neighbours are not joined: the list stays the one the admin knows, and no prefix gets shorter.
+
+    Returns:
+        What stays, and pairs of what was left out and what it lies in (the same text for a duplicate).
+    """
+    given = list(networks)
+    parsed = [ipaddress.ip_network(item) for item in given]
+    order = sorted(
+        range(len(given)),
+        key=lambda index: (
+            parsed[index].version,
+            int(parsed[index].network_address),
+            parsed[index].prefixlen,
+            index,
+        ),
+    )
+    kept: set[int] = set()
+    dropped: dict[int, int] = {}
+    last = -1
+    for index in order:
+        if last >= 0 and parsed[last].overlaps(parsed[index]):
+            dropped[index] = last
+        else:
+            kept.add(index)
+            last = index
+    return (
+        tuple(given[index] for index in range(len(given)) if index in kept),
+        tuple((given[index], given[dropped[index]]) for index in sorted(dropped)),
+    )
 
 
 def overlaps(networks: list[str]) -> list[tuple[str, str]]:

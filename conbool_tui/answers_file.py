@@ -42,6 +42,8 @@ _TAGS = frozenset(
 _NULL = "tag:yaml.org,2002:null"
 _YES = frozenset(("true", "yes", "on", "1"))
 _NO = frozenset(("false", "no", "off", "0"))
+# What a list without an example of its own may hold.
+_SAMPLES = {"network": ("198.51.100.0/24",)}
 _SEE_EXAMPLE = "conbool-tui answers --example prints every key with its meaning."
 
 
@@ -455,26 +457,18 @@ class _Normal(tuple[str, ...]):
 def _list(item: AnswerField, given: Given) -> tuple[str, ...]:
     if isinstance(given.value, _Normal) and given.value.key == item.key:
         return given.value
-    entries = _entries(item, given, f"a list, such as {_flow(list(item.example or item.default))}")
+    wanted = f"a list, such as {_flow(list(item.example or item.default or _SAMPLES[item.form]))}"
+    entries = _entries(item, given, wanted)
     found: dict[str, str] = {}
     for entry in entries:
         if not isinstance(entry, Given):
-            raise _refused(
-                item.key,
-                given.origin,
-                f"must be a list, such as {_flow(list(item.example or item.default))}.",
-            )
+            raise _refused(item.key, given.origin, f"must be {wanted}.")
         value = _one(item, entry)
         folded = value.lower()
-        if folded in found:
+        if folded in found and item.form != "network":
             raise _refused(item.key, entry.origin, f"{shown(entry.value)} is listed twice.")
         found[folded] = value
-    if item.form == "network":
-        for first, second in answer_forms.overlaps(list(found.values())):
-            raise _refused(
-                item.key, given.origin, f"{first} and {second} overlap; keep the one that is meant."
-            )
-    normal = _Normal(found.values())
+    normal = _Normal(answer_forms.merged(found.values())[0] if item.form == "network" else found.values())
     normal.key = item.key
     return normal
 
@@ -564,6 +558,20 @@ def _check_together(answers: Answers, given: Mapping[Path, Given]) -> None:
             "conbool_networks",
             "inbound.restrict_port_25 closes port 25 to everybody else, so Conbool's addresses must be "
             "known.",
+        )
+    private = [network for network in answers.conbool_networks if answer_forms.is_private(network)]
+    if private and not answers.inbound.private_networks:
+        item = BY_PATH[("inbound", "private_networks")]
+        names = ", ".join(private[:5]) + (f" and {len(private) - 5} more" if len(private) > 5 else "")
+        where = origin("conbool_networks")
+        raise AnswerError(
+            "conbool_networks",
+            f"conbool_networks: {names} is private address space{f' ({where})' if where else ''}.",
+            "Conbool sends from public addresses, and whoever has one of these in your own network would be taken "
+            "for Conbool.",
+            "Write the addresses shown in the Setup Assistant; your own networks belong into "
+            f"inbound.extra_networks. If these are meant, give {item.key}: true in the answers file, or {item.flag} "
+            "on the command line.",
         )
     if answers.scope.mode == "senders" and not answers.scope.senders:
         raise _missing(

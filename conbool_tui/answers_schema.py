@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Union, get_origin, get_type_hints
 
-from conbool_tui.answer_forms import RECORD_TYPES, SHORTEST_PREFIX
+from conbool_tui.answer_forms import RECORD_TYPES, SECONDS, SHORTEST_PREFIX
 from conbool_tui.answers import Answers, DnsExpectation
 
 Path = tuple[str, ...]
@@ -153,6 +153,8 @@ _FORM_PATTERNS: Mapping[str, str] = {
     "host": r"^[^@*\s/:]+(\.[^@*\s/:]+)+\.?$",
     "relay": r"^[^@*\s/:]+(\.[^@*\s/:]+)+\.?$",
     "network": r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+    "address": r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$",
+    "selector": r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$",
     "sender": r"^[^@*\s]*@[^@*\s]+\.[^@*\s]+$",
     "header": r"^[!-9;-~]{1,76}$",
     "loop header": r"^[!-9;-~]{1,76}$",
@@ -203,11 +205,15 @@ def _field_schema(item: AnswerField) -> dict[str, Any]:
         if item.optional:
             schema["type"] = ["string", "null"]
     elif item.kind is Kind.NUMBER:
-        schema.update({"type": "integer", "minimum": 1, "maximum": 65535})
+        smallest, largest = SECONDS if item.form == "seconds" else (1, 65535)
+        schema.update({"type": "integer", "minimum": smallest, "maximum": largest})
     elif item.kind is Kind.SWITCH:
         schema["type"] = "boolean"
     elif item.kind is Kind.LIST:
-        schema.update({"type": "array", "items": one, "uniqueItems": True})
+        schema.update({"type": "array", "items": one})
+        # Networks that are given twice are merged.
+        if item.form != "network":
+            schema["uniqueItems"] = True
     elif item.kind is Kind.MAPPING:
         schema.update({"type": "object", "additionalProperties": one})
     else:

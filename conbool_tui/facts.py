@@ -209,6 +209,8 @@ class FirewallFacts:
         unusable: why this program must leave the firewall alone, in a sentence; empty when it can be used.
         remedy: what the admin can do by hand when it is unusable.
         details: what only this owner's driver understands, as ordered pairs (zones, back end, service state).
+        left_over: drivers (``firewall:`` and a word) of former owners that still have something of ours, each with its rules in force;
+            empty rules: only in files.
     """
 
     owner: FirewallOwner
@@ -219,6 +221,7 @@ class FirewallFacts:
     unusable: str = ""
     remedy: str = ""
     details: tuple[tuple[str, str], ...] = ()
+    left_over: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

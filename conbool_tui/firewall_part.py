@@ -19,20 +19,18 @@ def with_firewall(plan: Plan, facts: HostFacts, postfix: PostfixFacts, answers: 
     inbound = answers.inbound
     wanted = inbound.restrict_port_25 and inbound.firewall == "auto"
     unlisted = unlisted_networks(postfix) if wanted else ()
-    notices: tuple[Notice, ...] = ()
     if unlisted:
-        wanted = False
         text = (
             f"The firewall is left alone: mynetworks names {', '.join(unlisted)}, whose networks cannot be listed, and a firewall "
             "rule would cut them off. Postfix itself refuses everybody else."
         )
-        notices = (Notice("warn", text, Step.B),)
+        return dataclasses.replace(plan, notices=(*plan.notices, Notice("warn", text, Step.B)))
     part = plan_firewall(facts.firewall, allowed_networks(postfix, answers), wanted, inbound.confirm_within)
     return dataclasses.replace(
         plan,
         changes=plan.changes + part.changes,
         files=plan.files + part.files,
         live=plan.live + part.live,
-        notices=(*plan.notices, *notices, *part.notices),
+        notices=(*plan.notices, *part.notices),
         confirm_within=max(plan.confirm_within, part.confirm_within),
     )

@@ -13,6 +13,7 @@ import posixpath
 import re
 import shutil
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -498,8 +499,36 @@ class Host:
             raise
         return handle
 
+    def lock_record(self, path: str, wait: float) -> int:
+        """Take an exclusive record lock on a whole file (fcntl(2), F_SETLK), the kind that programs take which use lockf(3).
+
+        Args:
+            wait: seconds to wait for another holder.
+
+        Raises:
+            BlockingIOError: somebody else still holds it after ``wait`` seconds.
+            HostError: the file cannot be opened.
+        """
+        import fcntl
+        import time
+
+        try:
+            handle = os.open(self._entry(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _told(error, path, "open") from None
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return handle
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() >= deadline:
+                    os.close(handle)
+                    raise BlockingIOError(error.errno, os.strerror(error.errno or 0), path) from None
+            time.sleep(0.05)
+
     def unlock(self, handle: int) -> None:
-        """Release a lock taken with ``lock``."""
+        """Release a lock taken with ``lock``, ``lock_folder`` or ``lock_record``."""
         os.close(handle)
 
     # --- commands, processes, sockets --------------------------------------------------------------------------------------------
@@ -538,6 +567,19 @@ class Host:
             )
         return run_command(["chroot", self.root, *argv], timeout=timeout, stdin=stdin, env=env)
 
+    def boot_id(self) -> str:
+        """Which boot of the kernel this is (random(4), boot_id); empty when the kernel does not tell."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+                return stream.read().strip()
+        except (OSError, ValueError):
+            return ""
+
+    def since_boot(self) -> float:
+        """Seconds since the kernel started, time asleep included; the same for every process, and setting the clock does not move it
+        (clock_gettime(2), CLOCK_BOOTTIME)."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def has_systemd(self) -> bool:
         """True when systemd runs this system (sd_booted(3)); false in most containers and chroots, and for another root."""
         return self.live and os.path.isdir("/run/systemd/system")
@@ -562,6 +604,29 @@ class Host:
                     name = psutil.Process(connection.pid).name()
             found.append(Listener(connection.laddr[0], connection.laddr[1], connection.pid, name))
         return tuple(sorted(found, key=lambda item: (item.port, item.address)))
+
+    def addresses(self) -> tuple[str, ...]:
+        """The running system's own IP addresses, IPv4 first, without loopback and link-local ones; empty for another root."""
+        if not self.live:
+            return ()
+        import ipaddress
+        import socket
+
+        import psutil
+
+        found = set()
+        try:
+            interfaces = psutil.net_if_addrs()
+        except (psutil.Error, OSError):
+            return ()
+        for entries in interfaces.values():
+            for entry in entries:
+                if entry.family in (socket.AF_INET, socket.AF_INET6):
+                    with contextlib.suppress(ValueError):
+                        # A scope stands behind the address of an interface, as in fe80::1%eth0.
+                        found.add(ipaddress.ip_address(entry.address.partition("%")[0]))
+        kept = [address for address in found if not (address.is_loopback or address.is_link_local)]
+        return tuple(str(address) for address in sorted(kept, key=lambda item: (item.version, int(item))))
 
     def processes(self) -> tuple[Process, ...]:
         """Running processes; empty for another root."""

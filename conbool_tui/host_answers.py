@@ -10,7 +10,6 @@ from conbool_tui.answers_file import AnswerError
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.plan import Notice, Step
 
-_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 _LOCAL_NAMES = frozenset(("localhost", "localhost.localdomain"))
 
 
@@ -89,10 +88,10 @@ def check_protocols(answers: Answers, facts: PostfixFacts) -> None:
 def notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
     """What the admin should know about answers that are allowed and unusual."""
     found: list[Notice] = []
-    private = [item for item in answers.conbool_networks if _is_private(item)]
+    private = [item for item in answers.conbool_networks if answer_forms.is_private(item)]
     if private:
         names = ", ".join(private)
-        text = f"{names} in conbool_networks is private address space; Conbool's own addresses are public."
+        text = f"{names} in conbool_networks is private address space, as private_networks says."
         found.append(Notice("note", text, Step.C))
     hosted = {name.lower().rstrip(".") for name in facts.domains.all()}
     unknown = [name for name in answers.domains if name not in hosted]
@@ -104,9 +103,3 @@ def notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
             )
         )
     return tuple(found)
-
-
-def _is_private(network: str) -> bool:
-    """True for address space of one's own (RFC 1918, 4193, 6598), without the documentation networks."""
-    found = ipaddress.ip_network(network)
-    return any(found.overlaps(ipaddress.ip_network(block)) for block in _PRIVATE)

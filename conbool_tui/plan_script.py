@@ -13,7 +13,8 @@ import posixpath
 import shlex
 from typing import Optional
 
-from conbool_tui.plan import FileTarget, Plan
+from conbool_tui.firewall import by_hand
+from conbool_tui.plan import ChangeKind, FileTarget, Plan
 
 _HEAD = """\
 #!/bin/sh
@@ -136,9 +137,15 @@ def plan_script(plan: Plan) -> str:
     parts.extend(f"folder {shlex.quote(folder)}\n" for folder in sorted(folders))
     parts.extend(_write(number, target) for number, target in enumerate(plan.files, 1))
     parts.append("\n# --- the mail system's own opinion, then make it effective ---\n")
-    if plan.system == "postfix":
+    if plan.system == "postfix" and plan.reload:
         parts.append(f"postfix -c {shlex.quote(plan.config_directory)} check\n")
     parts.extend(f"{_command(command, plan)}\n" for command in plan.reload)
+    if plan.live:
+        parts.append("\n# --- the firewall, last: nothing here takes it back by itself ---\n")
+        previews = {
+            change.path: change.after for change in plan.changes if change.kind is ChangeKind.FIREWALL
+        }
+        parts.extend(by_hand.commands(target.name, previews.get(target.name)) for target in plan.live)
     parts.append("finished=yes\n")
     parts.append('say "Done. The files as they were lie in $backup."\n')
     return "".join(parts)

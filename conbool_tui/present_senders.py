@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHOWN = 20
+"""So many senders are named; the others are counted."""
+
 
 @dataclass(frozen=True)
 class PresentSender:

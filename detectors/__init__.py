@@ -11,6 +11,7 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
 from conbool_tui.host import Host
 from detectors import managed
+from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
 from detectors.postfix import PostfixDetector
 
@@ -46,7 +47,14 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
     if not listeners:
         listeners = safe_listeners(host)
         owner = owner_of_port(listeners, 25)
-    return HostFacts(detections, listeners, owner, managed.notes(host))
+    return HostFacts(
+        detections,
+        listeners,
+        owner,
+        managed.notes(host),
+        firewall=find_firewall(host),
+        addresses=host.addresses(),
+    )
 
 
 def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detection:

@@ -1,4 +1,4 @@
-"""What differs now from what was applied: per key and per file, from the journal."""
+"""What differs now from what was applied: per key, per file and per set of firewall rules, from the journal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Optional
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.findings import Finding, Status
+from conbool_tui.firewall import tagged_lines
 from conbool_tui.host import Host
-from conbool_tui.plan import Change, ChangeKind
+from conbool_tui.plan import Change, ChangeKind, LiveTarget
 from conbool_tui.postfix_config import MainCf, MasterCf
 from conbool_tui.receipt import ChangeState
 from conbool_tui.transaction import list_changes
+from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.record import Record, load
 from conbool_tui.transaction.store import Store
 
@@ -20,10 +22,13 @@ _REMEDY = (
 )
 
 
-def check_drift(host: Host, state_dir: str) -> list[Finding]:
-    """The findings ``drift``: one for each key or file that is not as applied any more, or one that all is.
+def check_drift(host: Host, state_dir: str, *, live_for: LiveFor = real_live) -> list[Finding]:
+    """The findings ``drift``: one for each key, file or set of rules that is not as applied any more, or one that all is.
 
     Of several applied changes the newest that set a key decides what it should be.
+
+    Args:
+        live_for: gives the driver of firewall rules.
     """
     try:
         applied = [
@@ -52,9 +57,12 @@ def check_drift(host: Host, state_dir: str) -> list[Finding]:
             )
         ]
     expected: dict[tuple[str, str], tuple[str, Record, Change]] = {}
+    rules: dict[str, tuple[str, LiveTarget]] = {}
     for when, record in records:
         for change in record.plan.changes:
-            expected[(change.path, change.key)] = (when, record, change)
+            if change.kind is not ChangeKind.FIREWALL:
+                expected[(change.path, change.key)] = (when, record, change)
+        rules.update({target.name: (when, target) for target in record.plan.live})
     findings: list[Finding] = []
     contents: dict[str, Optional[bytes]] = {}
     for (path, key), (when, record, change) in expected.items():
@@ -68,15 +76,39 @@ def check_drift(host: Host, state_dir: str) -> list[Finding]:
             )
         if finding is not None:
             findings.append(finding)
+    for when, target in rules.values():
+        difference = _rules_differ(host, target, when, live_for)
+        if difference is not None:
+            findings.append(difference)
     if findings:
         return findings
+    what = "settings, files and firewall rules" if rules else "settings and files"
     return [
         Finding(
             "drift",
             Status.OK,
-            f"All {len(expected)} settings and files are as applied (last change {records[-1][1].id}).",
+            f"All {len(expected) + len(rules)} {what} are as applied (last change {records[-1][1].id}).",
         )
     ]
+
+
+def _rules_differ(host: Host, target: LiveTarget, when: str, live_for: LiveFor) -> Optional[Finding]:
+    """The finding for one set of rules; None when they are in force as applied."""
+    if not host.live:
+        summary = f"{target.name}: rules are in force only on the running system."
+        return Finding("drift", Status.NOT_TESTED, summary)
+    try:
+        now = live_for(host, target.name).read()
+    except ConboolError as error:
+        summary = f"{target.name} cannot be compared: {error.what}"
+        return Finding("drift", Status.NOT_TESTED, summary, error.why, error.todo)
+    if now == target.after:
+        return None
+    what = "are not in force any more" if now is None else "are not as applied"
+    detail = f"applied: {_shown(target.after)}\nnow: {_shown(now)}"
+    return Finding(
+        "drift", Status.FAIL, f"The firewall rules ({target.name}) {what} ({when}).", detail, _REMEDY
+    )
 
 
 def _compare(
@@ -103,6 +135,8 @@ def _compare(
 
 def _value(data: bytes, change: Change) -> Optional[str]:
     """The value of a change's key in a file's content. Raises ConfigTextError."""
+    if change.kind is ChangeKind.LINES:
+        return tagged_lines.get(data, change.key)
     if change.kind is ChangeKind.PARAMETER:
         return MainCf.parse(data).get(change.key)
     master = MasterCf.parse(data)

@@ -3,42 +3,118 @@
 from __future__ import annotations
 
 import socket
-from typing import Callable
+from functools import partial
+from typing import Callable, Optional
 
 from conbool_tui.answers import Answers
 from conbool_tui.checks.certificates import client_certificate_findings, examine_ca_file
 from conbool_tui.checks.drift import check_drift
+from conbool_tui.checks.limits import CancelledError, Limits
+from conbool_tui.checks.posttls_finger import ID as SECOND_OPINION
+from conbool_tui.checks.posttls_finger import second_opinion
+from conbool_tui.checks.relay_host import Server, check_relay_host
 from conbool_tui.checks.smart_host import SmartHostCheck
-from conbool_tui.checks.smtp import Server, check_reachability
-from conbool_tui.facts import Detection, HostFacts, PostfixFacts
+from conbool_tui.checks.transport_tls import transport_tls
+from conbool_tui.facts import Detection, HostFacts, PostfixFacts, Service
 from conbool_tui.findings import Finding, Status
 from conbool_tui.host import Host
+from conbool_tui.planners.postfix import names
 from conbool_tui.receipt import Progress, ProgressSink
 
-_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_REFUSALS = ("reject", "defer")
+Cancelled = Callable[[], bool]
+Say = Callable[[str], None]
+
+
+class _Part:
+    """One part of the run: its name for the progress, its finding's id and subject when it is not run."""
+
+    def __init__(
+        self, what: str, id: str, run: Callable[[Say], list[Finding]], network: bool = False
+    ) -> None:
+        self.what = what
+        self.id = id
+        self.run = run
+        self.network = network
 
 
 def run_checks(
-    host: Host, state_dir: str, facts: HostFacts, target: Detection, answers: Answers, progress: ProgressSink
+    host: Host,
+    state_dir: str,
+    facts: HostFacts,
+    target: Detection,
+    answers: Answers,
+    progress: ProgressSink,
+    cancelled: Cancelled = lambda: False,
 ) -> list[Finding]:
-    """Client certificate, TLS to the smart host, SMTP reachability, drift.
+    """Prerequisites in name service, client certificate, smart host, relay host, firewall, drift.
 
-    On another root nothing runs, so the network checks are NOT TESTED there.
+    On another root nothing runs, so the network checks are NOT TESTED there. Each part ends by itself: a step after
+    10 seconds (a greeting after 30), the smart host's and the relay host's checks after 90 seconds each.
 
     Args:
         target: the mail system; its answers' domains are filled in already.
+        cancelled: asked several times a second; what is not done by then is NOT TESTED.
     """
-    parts: list[tuple[str, Callable[[], list[Finding]]]] = [
-        ("client certificate", lambda: _certificates(host, answers)),
-        (f"TLS to {answers.smart_host.host}", lambda: _smart_host(host, target, answers)),
-        ("SMTP on port 25", lambda: _reachability(host, facts, target, answers)),
-        ("what was applied", lambda: check_drift(host, state_dir)),
+    parts = [
+        _Part("domains in name service", "dns", partial(_prerequisites, facts, answers, cancelled), True),
+        _Part("client certificate", "client-certificate", lambda _: _certificates(host, answers)),
+        _Part(
+            f"TLS to {answers.smart_host.host}",
+            "smart-host",
+            partial(_smart_host, host, target.postfix, answers, cancelled),
+            True,
+        ),
+        _Part(
+            "SMTP on port 25",
+            "smtp.reachable",
+            partial(_relay_host, host, facts, target.postfix, answers, cancelled),
+            True,
+        ),
+        _Part("firewall", "firewall", lambda _: _firewall(host, facts, answers)),
+        _Part("what was applied", "drift", lambda _: check_drift(host, state_dir)),
     ]
     findings: list[Finding] = []
-    for number, (what, run) in enumerate(parts, 1):
-        progress(Progress("check", f"Checking: {what}", number, len(parts)))
-        findings.extend(run())
+    for number, part in enumerate(parts, 1):
+        say = partial(_said, progress, part.what, number, len(parts))
+        if cancelled():
+            findings.append(_not_tested(part, "was cancelled", "Run the check again."))
+            continue
+        say("")
+        if part.network and not host.live:
+            why = "cannot be made on a system that does not run"
+            findings.append(_not_tested(part, why, "Run the check on the server itself."))
+            continue
+        try:
+            findings.extend(part.run(say))
+        except CancelledError:
+            findings.append(_not_tested(part, "was cancelled", "Run the check again."))
     return findings
+
+
+def _said(progress: ProgressSink, what: str, number: int, total: int, step: str) -> None:
+    progress(Progress("check", f"Checking: {what}{': ' + step if step else ''}", number, total))
+
+
+def _not_tested(part: _Part, why: str, remedy: str) -> Finding:
+    return Finding(part.id, Status.NOT_TESTED, f"This check {why}: {part.what}.", remedy=remedy)
+
+
+def _prerequisites(facts: HostFacts, answers: Answers, cancelled: Cancelled, say: Say) -> list[Finding]:
+    from conbool_tui.checks import dns
+
+    def told(step: Progress) -> None:
+        say(f"{step.done} of {step.total}")
+
+    reports = dns.look_up(
+        answers.domains, answers, cancelled=cancelled, progress=told, own_addresses=facts.addresses
+    )
+    return dns.findings(reports, answers)
+
+
+def _firewall(host: Host, facts: HostFacts, answers: Answers) -> list[Finding]:
+    """What the packet filter does with port 25."""
+    return []
 
 
 def _certificates(host: Host, answers: Answers) -> list[Finding]:
@@ -53,39 +129,84 @@ def _certificates(host: Host, answers: Answers) -> list[Finding]:
     return findings
 
 
-def _smart_host(host: Host, target: Detection, answers: Answers) -> list[Finding]:
-    if not host.live:
-        return [_not_running("smart-host", "TLS to the smart host")]
-    postfix = target.postfix
+def _smart_host(
+    host: Host, postfix: Optional[PostfixFacts], answers: Answers, cancelled: Cancelled, say: Say
+) -> list[Finding]:
+    settings = transport_tls(answers.smart_host, postfix)
     check = SmartHostCheck(
         host,
         answers.smart_host,
         own_name(postfix),
-        ca_file=postfix.system_ca_file if postfix is not None else None,
-        families=_families(postfix),
+        settings=settings,
+        limits=Limits(cancelled=cancelled),
+        say=say,
     )
-    return check.run()
+    findings = check.run()
+    if postfix is None:
+        return findings
+    if cancelled() or not check.connected:
+        why = "the check was cancelled" if cancelled() else "there is no connection"
+        return [*findings, Finding(SECOND_OPINION, Status.NOT_TESTED, f"No second opinion: {why}.")]
+    say("second opinion of posttls-finger")
+    return [
+        *findings,
+        second_opinion(host, answers.smart_host, settings, postfix.config_directory, check.refusal),
+    ]
 
 
-def _reachability(host: Host, facts: HostFacts, target: Detection, answers: Answers) -> list[Finding]:
-    if not host.live:
-        return [_not_running("smtp.reachable", "SMTP reachability")]
-    postfix = target.postfix
+def _relay_host(
+    host: Host,
+    facts: HostFacts,
+    postfix: Optional[PostfixFacts],
+    answers: Answers,
+    cancelled: Cancelled,
+    say: Say,
+) -> list[Finding]:
+    inbound = answers.inbound
     listeners = facts.listeners or (postfix.listeners if postfix is not None else ())
     networks = postfix.expanded.get("mynetworks", "").replace(",", " ").split() if postfix is not None else []
+    bundle = postfix.system_ca_file if postfix is not None else None
     server = Server(
-        listeners, answers.domains, answers.inbound.relay_host, tuple(networks), own_name(postfix)
+        listeners,
+        answers.domains,
+        inbound.relay_host,
+        tuple(networks),
+        own_name(postfix),
+        addresses=facts.addresses,
+        public_addresses=inbound.public_addresses,
+        closed=inbound.restrict_port_25 or _closed(postfix),
+        tls_demanded=inbound.restrict_port_25,
+        private_meant=inbound.private_networks,
+        ca_file=str(host.real(bundle)) if bundle is not None else None,
     )
-    return check_reachability(server)
+    return check_relay_host(server, Limits(cancelled=cancelled), say=say)
 
 
-def _not_running(id: str, what: str) -> Finding:
-    return Finding(
-        id,
-        Status.NOT_TESTED,
-        f"{what} cannot be tested on a system that does not run.",
-        remedy="Run the check on the server itself.",
+def _closed(postfix: Optional[PostfixFacts]) -> bool:
+    """True when the client restrictions of the service on port 25 refuse everybody who is not let in before."""
+    if postfix is None:
+        return False
+    return any(
+        _refuses_all(postfix, service, "smtpd_client_restrictions")
+        for service in postfix.services
+        if service.id in postfix.port_25_services
     )
+
+
+def _refuses_all(postfix: PostfixFacts, service: Service, name: str, depth: int = 5) -> bool:
+    """True when the list of restrictions ``name`` has an unconditional refusal: in itself, in a class it names
+    (RESTRICTION_CLASS_README), or in our own table, whose last lines are for everybody else.
+    """
+    words = postfix.effective(service, name).replace(",", " ").split()
+    for before, word in zip(["", *words], words):
+        if word.endswith(f":{names.TABLE_PREFIX}{names.PORT_25_CLIENTS}"):
+            return True
+        # Behind the word for a lookup, or warn_if_reject, a word is no restriction of its own.
+        if before.startswith(("check_", "reject_rbl", "reject_rhsbl", "warn_if")):
+            continue
+        if word.lower() in _REFUSALS or (depth > 0 and _refuses_all(postfix, service, word, depth - 1)):
+            return True
+    return False
 
 
 def own_name(facts: object) -> str:
@@ -95,14 +216,3 @@ def own_name(facts: object) -> str:
         if name and name.isascii() and not any(char.isspace() for char in name):
             return name
     return socket.gethostname() or "localhost"
-
-
-def _families(facts: object) -> tuple[int, ...]:
-    """The address families Postfix uses (inet_protocols, postconf(5))."""
-    spoken = (
-        facts.expanded.get("inet_protocols", "all").replace(",", " ").split()
-        if isinstance(facts, PostfixFacts)
-        else []
-    )
-    chosen = tuple(_FAMILIES[word] for word in spoken if word in _FAMILIES)
-    return chosen or (socket.AF_INET, socket.AF_INET6)

@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 _PEM = re.compile(
     rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[ \t\r]*\n(.*?)-----END (?:TRUSTED |X509 "
@@ -24,6 +25,7 @@ _SEQUENCE, _SET, _OID, _BOOLEAN, _OCTETS = 0x30, 0x31, 0x06, 0x01, 0x04
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _COMMON_NAME = bytes.fromhex("550403")
 _ORGANIZATION = bytes.fromhex("55040a")
+_UNIT = bytes.fromhex("55040b")
 _ALTERNATIVE_NAMES = bytes.fromhex("551d11")
 _DNS_NAME, _IP_ADDRESS = 0x82, 0x87
 _BMP_STRING = 0x1E
@@ -35,7 +37,9 @@ class CertificateFormatError(ValueError):
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is shown of one certificate. ``names`` are its DNS names (and addresses); dates are UTC."""
+    """What is shown of one certificate. ``names`` are its DNS names (and addresses); dates are UTC; ``self_issued``: subject
+    and issuer are the same, byte for byte: a self-signed certificate, or a root.
+    """
 
     subject: str
     common_name: str
@@ -43,11 +47,7 @@ class Certificate:
     names: tuple[str, ...]
     not_before: datetime.datetime
     not_after: datetime.datetime
-
-    @property
-    def self_issued(self) -> bool:
-        """True when subject and issuer are the same: a self-signed certificate, or a root."""
-        return self.subject == self.issuer
+    self_issued: bool = False
 
     @property
     def presented_names(self) -> tuple[str, ...]:
@@ -68,6 +68,17 @@ class Certificate:
             if have.startswith("*.") and have.count(".") >= 2 and wanted.partition(".")[2] == have[2:]:
                 return True
         return False
+
+
+def described(certificate: Certificate, now: Optional[datetime.datetime] = None) -> str:
+    """Subject, issuer and the day it ends (or begins, when that is to come), in brackets."""
+    moment = now or datetime.datetime.now(datetime.timezone.utc)
+    issuer = "itself" if certificate.self_issued else certificate.issuer
+    if moment < certificate.not_before:
+        when = f"valid from {certificate.not_before:%Y-%m-%d}"
+    else:
+        when = f"{'expired' if moment > certificate.not_after else 'valid until'} {certificate.not_after:%Y-%m-%d}"
+    return f"({certificate.subject}, issued by {issuer}, {when})"
 
 
 def has_key(data: bytes) -> bool:
@@ -109,7 +120,8 @@ def _certificate(data: bytes) -> Certificate:
     for tag, value in fields[6:]:
         if tag == 0xA3:
             names = _alternative_names(next(_items(value))[1])
-    return Certificate(_name(subject), _attribute(subject, _COMMON_NAME), _name(issuer), names, begin, end)
+    common_name = _attribute(subject, _COMMON_NAME)
+    return Certificate(_name(subject), common_name, _name(issuer), names, begin, end, subject == issuer)
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -154,9 +166,10 @@ def _attribute(name: bytes, wanted: bytes) -> str:
 
 
 def _name(name: bytes) -> str:
-    """A distinguished name for people: organisation and common name, else whatever it holds."""
+    """A distinguished name for people: organisation and common name (or unit), else whatever it holds."""
     parts = list(_attributes(name))
-    short = [text for oid, text in parts if oid in (_ORGANIZATION, _COMMON_NAME)]
+    last = _COMMON_NAME if any(oid == _COMMON_NAME for oid, _ in parts) else _UNIT
+    short = [text for oid, text in parts if oid in (_ORGANIZATION, last)]
     return ", ".join(short or [text for _, text in parts]) or "(no name)"
 
 

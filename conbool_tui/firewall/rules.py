@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from conbool_tui.errors import ConboolError
+from conbool_tui.facts import FirewallOwner
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -20,6 +21,17 @@ TAG = "conbool-tui"
 """Marks every rule, comment, line and object of ours."""
 
 PORT = 25
+
+PREFIX = "firewall:"
+"""Begins the name of every ``LiveTarget`` that holds firewall rules."""
+
+EDITED = "edited: "
+"""Begins a line that a driver's ``read`` adds to the canonical text for everything in force that was not put that way."""
+
+
+def live_name(owner: FirewallOwner) -> str:
+    """The name of the ``LiveTarget`` that holds our rules with this owner."""
+    return PREFIX + owner.value
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,12 @@ class Rules:
 
 def rules(networks: Iterable[str]) -> Rules:
     """The rules that let ``networks`` (CIDR or plain addresses, any order, overlaps allowed) connect. Raises ValueError."""
-    found = [ipaddress.ip_network(network) for network in networks]
+    return merged(ipaddress.ip_network(network) for network in networks)
+
+
+def merged(networks: Iterable[Network]) -> Rules:
+    """The rules that let ``networks`` connect, each once, overlaps merged."""
+    found = list(networks)
     four = ipaddress.collapse_addresses(item for item in found if isinstance(item, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(item for item in found if isinstance(item, ipaddress.IPv6Network))
     return Rules((*sorted(four), *sorted(six)))
@@ -66,3 +83,20 @@ def parse(text: Optional[str]) -> Optional[Rules]:
     if made is None or made.text() != text:
         raise ConboolError("The recorded firewall rules cannot be read.", "The record is damaged.", "")
     return made
+
+
+def wanted(text: Optional[str]) -> Optional[Rules]:
+    """The rules to put for a text that ``read`` gave, also when somebody had edited the rules: what is not ours cannot be put back.
+
+    Raises:
+        ConboolError: the text was not written by ``Rules.text`` or ``read``.
+    """
+    if text is None:
+        return None
+    return parse("".join(line for line in text.splitlines(True) if not line.startswith(EDITED)))
+
+
+def canonical(text: Optional[str]) -> Optional[str]:
+    """What ``read`` gives once ``text`` was put: the same, without what somebody had edited. Raises as ``wanted``."""
+    found = wanted(text)
+    return None if found is None else found.text()

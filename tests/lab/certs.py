@@ -15,9 +15,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-# What a sink can show: the right name; another name; the right name but past its date; the right name signed
-# by itself; the right name from an authority nobody trusts; and no STARTTLS at all.
-KINDS = ("good", "wrong_name", "expired", "self_signed", "untrusted", "none")
+# What a sink can show: the right name; another name; the right name but past its date, close to it, or before it; the right
+# name signed by itself; the right name from an authority nobody trusts; the right name as common name only; a
+# wildcard for it; the right name without the certificate between it and the root; and no STARTTLS at all.
+KINDS = (
+    "good",
+    "wrong_name",
+    "expired",
+    "soon",
+    "not_yet_valid",
+    "self_signed",
+    "untrusted",
+    "cn_only",
+    "wildcard",
+    "missing_intermediate",
+    "none",
+)
 
 
 @dataclass(frozen=True)
@@ -35,19 +48,37 @@ def _pair(leaf: trustme.LeafCert) -> KeyPair:
 
 def _self_signed(name: str) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    builder = _builder(name, key).issuer_name(_common_name(name)).add_extension(names, critical=False)
+    return _written(builder.sign(key, hashes.SHA256()), key)
+
+
+def _cn_only(authority: trustme.CA, name: str) -> KeyPair:
+    """Signed by ``authority``, without the extension that modern clients look for names in (RFC 6125)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    root = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    root_key = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(root_key, ec.EllipticCurvePrivateKey)
+    return _written(_builder(name, key).issuer_name(root.subject).sign(root_key, hashes.SHA256()), key)
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
+    return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(_common_name(name))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
     )
+
+
+def _written(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
     return KeyPair(
         certificate.public_bytes(serialization.Encoding.PEM),
         key.private_bytes(
@@ -79,6 +110,19 @@ class Authority:
         if kind == "expired":
             begin, end = now - datetime.timedelta(days=60), now - datetime.timedelta(days=30)
             return _pair(self._trusted.issue_cert(name, common_name=name, not_before=begin, not_after=end))
+        if kind == "soon":
+            end = now + datetime.timedelta(days=7)
+            return _pair(self._trusted.issue_cert(name, common_name=name, not_after=end))
+        if kind == "not_yet_valid":
+            begin, end = now + datetime.timedelta(days=30), now + datetime.timedelta(days=60)
+            return _pair(self._trusted.issue_cert(name, common_name=name, not_before=begin, not_after=end))
+        if kind == "wildcard":
+            return _pair(self._trusted.issue_cert("*." + name.partition(".")[2]))
+        if kind == "cn_only":
+            return _cn_only(self._trusted, name)
+        if kind == "missing_intermediate":
+            leaf = self._trusted.create_child_ca().issue_cert(name, common_name=name)
+            return KeyPair(leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes())
         if kind == "untrusted":
             return _pair(self._other.issue_cert(name, common_name=name))
         if kind == "self_signed":

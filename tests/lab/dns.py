@@ -35,11 +35,12 @@ class Query:
 
 @dataclass
 class Trouble:
-    """What goes wrong for a name: an answer code, a delay in seconds, or no answer at all."""
+    """What goes wrong for a name: an answer code, a delay in seconds, no answer at all, or only cut-off ones over UDP and none over TCP."""
 
     rcode: Optional[str] = None
     delay: float = 0.0
     drop: bool = False
+    cut: bool = False
 
 
 @dataclass
@@ -92,10 +93,16 @@ class StubDNS:
     # -- what tests say and ask
 
     def trouble(
-        self, name: str, rcode: Optional[str] = None, *, delay: float = 0.0, drop: bool = False
+        self,
+        name: str,
+        rcode: Optional[str] = None,
+        *,
+        delay: float = 0.0,
+        drop: bool = False,
+        cut: bool = False,
     ) -> None:
-        """Make questions for ``name`` fail with an rcode such as SERVFAIL, come late, or stay unanswered."""
-        self._trouble[plain(name)] = Trouble(rcode, delay, drop)
+        """Make questions for ``name`` fail with an rcode such as SERVFAIL, come late, stay unanswered, or get no whole answer."""
+        self._trouble[plain(name)] = Trouble(rcode, delay, drop, cut)
 
     def repair(self, name: Optional[str] = None) -> None:
         """End the trouble of one name, or of all."""
@@ -156,15 +163,16 @@ class StubDNS:
         trouble = self._trouble.get(name, Trouble())
         if trouble.delay:
             await asyncio.sleep(trouble.delay)
-        if trouble.drop:
+        if trouble.drop or (trouble.cut and protocol == "tcp"):
             return None
         answer = dns.message.make_response(question, recursion_available=True)
         if trouble.rcode:
             answer.set_rcode(dns.rcode.from_text(trouble.rcode))
         else:
             self._fill(answer, name, kind)
-        wire = answer.to_wire()
-        if protocol == "udp" and len(wire) > max(MAX_UDP, question.payload):
+        # Without a size of its own dnspython stops at the asker's UDP limit, over TCP, too.
+        wire = answer.to_wire(max_size=65535)
+        if protocol == "udp" and (trouble.cut or len(wire) > max(MAX_UDP, question.payload)):
             answer.answer.clear()
             answer.flags |= dns.flags.TC
             wire = answer.to_wire()

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from conbool_tui.plan import Step
 from conbool_tui.planners.postfix import header_tables, names, services
 from conbool_tui.planners.postfix.design import Design
-from conbool_tui.planners.postfix.hand_back import hand_back
 from conbool_tui.planners.postfix.lists import join_list
-from conbool_tui.planners.postfix.restrictions import define_class, restriction
+from conbool_tui.planners.postfix.restrictions import Place, define_class, restriction
+from conbool_tui.planners.postfix.spared import spared
 
 
 def arrivals(design: Design) -> None:
-    """Mail from Conbool's addresses enters the lane by address, and is relayed back out for hosted
-    senders only.
+    """Mail from Conbool's addresses enters the lane by address; markers of strangers are noted as not to be
+    believed.
     """
     _origin(design)
     networks = design.answers.conbool_networks
@@ -62,7 +62,8 @@ def arrivals(design: Design) -> None:
         )
         data_checks.insert(0, f"check_sasl_access {design.table(names.AUTHENTICATED, kind='regexp')}")
 
-    def merge(own: Sequence[str]) -> Sequence[str]:
+    def merge(place: Place) -> Sequence[str]:
+        own = spared(design, place.own)
         if design.answers.markers.trust != "local":
             # This class permits nobody, so it cannot cut the list short, but a permit of the list could
             # cut off the class.
@@ -78,8 +79,6 @@ def arrivals(design: Design) -> None:
         "Conbool and strangers are told apart",
         "Conbool is recognised by address; markers from strangers are noted as not to be believed.",
     )
-    if networks and design.answers.inbound.return_mode == "hand_back":
-        hand_back(design, networks)
 
 
 def _origin(design: Design) -> None:
@@ -97,9 +96,4 @@ def _origin(design: Design) -> None:
 
 def _authenticates(design: Design) -> bool:
     """True when a service of port 25 offers SASL."""
-    found = [one for one in design.sources if one.service.id in design.facts.port_25_services]
-    return any(
-        (one.service.option("smtpd_sasl_auth_enable") or design.facts.expanded.get("smtpd_sasl_auth_enable"))
-        == "yes"
-        for one in found
-    )
+    return any(design.own_option(one.service, "smtpd_sasl_auth_enable") == "yes" for one in design.port_25)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Optional
 
 from conbool_tui.answers import Answers
-from conbool_tui.facts import PostfixFacts
+from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.plan import Notice, Step
 from conbool_tui.planners.postfix import names, services
+from conbool_tui.planners.postfix.allowed import expand, faces_outside
 from conbool_tui.planners.postfix.desired import Desired, Setting, Table
 from conbool_tui.planners.postfix.lists import split_list
 from conbool_tui.planners.postfix.ports import lane_ports
@@ -44,12 +45,11 @@ class Design:
             smtpd=self._smtpd_chroot(),
             cleanup=self._chroot("cleanup", "unix"),
         )
-        port_25 = [source for source in self.sources if source.service.id in facts.port_25_services]
         public = ("main.cf", *facts.port_25_services)
         self.proxied = any(one.where in public for one in facts.proxy_filters)
         # Where port 25 leaves aliases and canonical names to the way back from a content filter, mail that
         # skips the filter has to be mapped in a lane of its own.
-        unmapped = any("no_address_mappings" in source.overrides for source in port_25)
+        unmapped = any("no_address_mappings" in source.overrides for source in self.port_25)
         roles: tuple[str, ...] = ("gate", "split", "released", "untrusted")
         if unmapped and answers.conbool_networks and not self.proxied:
             roles = (*roles, "arrivals")
@@ -107,12 +107,29 @@ class Design:
     def _default_note(self, key: str) -> str:
         return "" if "/" in key else self.default_of(key)
 
-    def set_option(self, source: Source, name: str, value: str, title: str, reason: str) -> None:
+    def set_option(
+        self, source: Source, name: str, value: str, title: str, reason: str, step: Step = Step.C
+    ) -> None:
         """Ask for an option of an entrance's master.cf service."""
         service = source.service
-        self.wanted.options[(service.name, service.type, name)] = Setting(value, Step.C, title, reason)
+        self.wanted.options[(service.name, service.type, name)] = Setting(value, step, title, reason)
         own = option_base(service, name, self.record)
         self.remember(f"{service.id}/{name}", own, default=self.facts.parameters.get(name, ""))
+
+    def own_option(self, service: Service, name: str) -> str:
+        """What the parameter means for a service without us, $names resolved."""
+        own = option_base(service, name, self.record)
+        return self.facts.expanded.get(name, "") if own is None else expand(own, self.facts)
+
+    @property
+    def port_25(self) -> tuple[Source, ...]:
+        """The entrances that clients of port 25 come in by."""
+        return tuple(one for one in self.sources if one.service.id in self.facts.port_25_services)
+
+    @property
+    def closable(self) -> tuple[Source, ...]:
+        """The entrances of port 25 that somebody outside can reach."""
+        return tuple(one for one in self.port_25 if faces_outside(self.facts, one.service))
 
     def _chroot(self, name: str, type: str) -> str:
         service = self.facts.service(name, type)

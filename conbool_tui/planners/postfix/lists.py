@@ -25,6 +25,31 @@ _TAKES_ARGUMENT = (
     "sleep",
 )
 _WARN = "warn_if_reject"
+_JUDGES_SENDER = (
+    "check_client_",
+    "check_helo_",
+    "check_policy_service",
+    "check_reverse_client_",
+    "check_sender_",
+    "permit_dnswl_client",
+    "permit_rhswl_client",
+    "reject_invalid_",
+    "reject_maps_rbl",
+    "reject_non_fqdn_helo",
+    "reject_non_fqdn_hostname",
+    "reject_non_fqdn_sender",
+    "reject_rbl_client",
+    "reject_rhsbl_",
+    "reject_unknown_client",
+    "reject_unknown_helo",
+    "reject_unknown_hostname",
+    "reject_unknown_reverse_client",
+    "reject_unknown_sender",
+    "reject_unlisted_sender",
+    "reject_unverified_sender",
+    "sleep",
+)
+_REFUSE_NOBODY = ("permit", "sleep", _WARN)
 REFUSING = ("reject", "defer", "reject_unauth_destination", "defer_unauth_destination")
 
 
@@ -71,6 +96,7 @@ _LISTS = frozenset(
         "header_checks",
         "mime_header_checks",
         "nested_header_checks",
+        "postscreen_access_list",
         "receive_override_options",
         "sender_dependent_default_transport_maps",
         "smtpd_restriction_classes",
@@ -93,6 +119,19 @@ def join_list(items: Sequence[str]) -> str:
 def refuses(entries: Sequence[str]) -> bool:
     """True when one of the entries turns away whoever came so far."""
     return any(entry.lower() in REFUSING for entry in entries)
+
+
+def judges_sender(entry: str) -> bool:
+    """True for an entry that judges who sends: the client's address or name, its greeting, the envelope sender, or
+    whatever a policy service looks at (postconf(5), smtpd_recipient_restrictions).
+    """
+    word = entry.split(None, 1)[0].lower() if entry.split() else ""
+    return word.startswith(_JUDGES_SENDER) or word.endswith("sender_login_mismatch")
+
+
+def may_refuse(entry: str) -> bool:
+    """True for an entry that can turn a client away."""
+    return not entry.lower().startswith(_REFUSE_NOBODY)
 
 
 def insert_before(entries: Sequence[str], entry: str, stops: Sequence[str]) -> tuple[str, ...]:

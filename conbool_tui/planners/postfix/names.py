@@ -22,6 +22,20 @@ RELEASED_CLEANUP = "conbool-released-cleanup"
 UNTRUSTED_CLEANUP = "conbool-untrusted-cleanup"
 HAND_BACK_CLASS = "conbool_hand_back"
 ORIGIN_CLASS = "conbool_origin"
+INBOUND_CLASS = "conbool_inbound"
+OTHERS_CLASS = "conbool_others"
+ADMITTED_CLASS = "conbool_admitted"
+RELAY_CLASS = "conbool_relay"
+RECIPIENT_CLASS = "conbool_recipient"
+CLASSES = (
+    ORIGIN_CLASS,
+    HAND_BACK_CLASS,
+    RELAY_CLASS,
+    RECIPIENT_CLASS,
+    INBOUND_CLASS,
+    OTHERS_CLASS,
+    ADMITTED_CLASS,
+)
 
 ORIGIN_HEADER = "X-Conbool-Origin"
 """Added at port 25 to mail of clients whose markers are not believed; it never leads to the smart host
@@ -35,6 +49,11 @@ SENDERS = "senders"
 ARRIVALS = "arrivals.cidr"
 ORIGIN = "origin.cidr"
 HAND_BACK_CLIENTS = "hand_back_clients.cidr"
+RELAY_CLIENTS = "relay_clients.cidr"
+RECIPIENT_CLIENTS = "recipient_clients.cidr"
+PORT_25_CLIENTS = "port_25_clients.cidr"
+EXTRA_CLIENTS = "extra_clients.cidr"
+POSTSCREEN_CLIENTS = "postscreen_clients.cidr"
 TRUSTED_CLIENTS = "trusted_clients.cidr"
 SENDER_DOMAIN = "sender_domain"
 HAND_BACK_DOMAINS = "hand_back_domains"
@@ -67,5 +86,5 @@ def is_ours(text: str) -> bool:
         TABLE_PREFIX in text
         or text.partition(":")[0] in TRANSPORTS
         or _CLEANUPS.fullmatch(text) is not None
-        or text in (HAND_BACK_CLASS, ORIGIN_CLASS)
+        or text in CLASSES
     )

@@ -14,6 +14,7 @@ from conbool_tui.planners.postfix.arrivals import arrivals
 from conbool_tui.planners.postfix.design import Design
 from conbool_tui.planners.postfix.desired import Desired
 from conbool_tui.planners.postfix.header_checks import header_checks
+from conbool_tui.planners.postfix.inbound import inbound
 from conbool_tui.planners.postfix.inherited_checks import explicit_inherited
 from conbool_tui.planners.postfix.lane import lane, released_lane
 from conbool_tui.planners.postfix.layout import stages_of
@@ -21,6 +22,7 @@ from conbool_tui.planners.postfix.previous import format_record, parse_record
 from conbool_tui.planners.postfix.scope import scope
 from conbool_tui.planners.postfix.smart_host import smart_host
 from conbool_tui.planners.postfix.sources import option_base
+from conbool_tui.planners.postfix.tightening import tightens_port_25
 from conbool_tui.postfix_config import MainCf, MasterCf
 
 _OLDEST = (3, 4)
@@ -30,16 +32,19 @@ _PARAMETERS = (
     "header_checks",
     "mime_header_checks",
     "nested_header_checks",
+    "postscreen_access_list",
     "relayhost",
     "sender_dependent_default_transport_maps",
+    "smtpd_client_restrictions",
     "smtpd_data_restrictions",
+    "smtpd_end_of_data_restrictions",
+    "smtpd_helo_restrictions",
     "smtpd_recipient_restrictions",
     "smtpd_relay_restrictions",
     "smtpd_restriction_classes",
     "smtpd_sender_restrictions",
     f"{names.REINJECT_TRANSPORT}_destination_recipient_limit",
-    names.HAND_BACK_CLASS,
-    names.ORIGIN_CLASS,
+    *names.CLASSES,
 )
 _KIND_ORDER = {
     ChangeKind.SERVICE_BLOCK: 0,
@@ -51,7 +56,7 @@ _STEP_ORDER = {Step.A: 0, Step.B: 1, Step.C: 2, Step.D: 3, Step.SCOPE: 4}
 
 
 def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
-    """The plan that makes a Postfix instance follow the guide's steps A, C, D and scope.
+    """The plan that makes a Postfix instance follow the guide's steps A to D and scope.
 
     Planning again after the plan was applied gives an empty plan.
 
@@ -68,7 +73,7 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
     record_file = facts.files.get(posixpath.join(folder, names.PREVIOUS))
     record = parse_record(record_file.data.decode("utf-8", "surrogateescape")) if record_file else {}
     design = Design(facts, answers, record)
-    for part in (smart_host, lane, arrivals, header_checks, released_lane, scope):
+    for part in (smart_host, inbound, lane, arrivals, header_checks, released_lane, scope):
         part(design)
     wanted = design.wanted
     changes: list[Change] = []
@@ -86,6 +91,7 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
         notices=tuple(_merge(wanted.notices)),
         reload=("postfix reload",) if files else (),
         health_ports=wanted.ports,
+        confirm_within=answers.inbound.confirm_within if tightens_port_25(design) else 0,
     )
 
 
@@ -107,11 +113,11 @@ def _check(facts: PostfixFacts, answers: Answers) -> None:
             "Markers and scope are per domain.",
             "Name them: domains: [example.com] or --domains example.com.",
         )
-    if answers.inbound.restrict_port_25:
+    if answers.inbound.restrict_port_25 and not answers.conbool_networks:
         raise UsageError(
-            "inbound.restrict_port_25: this version cannot close port 25 to others yet.",
-            "Leaving it open while you believe it closed would be worse than saying so.",
-            "Set it to false, and restrict port 25 in your firewall.",
+            "conbool_networks is empty, and inbound.restrict_port_25 is true.",
+            "Port 25 would be closed to Conbool as well, and no mail would come in.",
+            "Name Conbool's addresses: conbool_networks: [...] or --conbool-networks.",
         )
     if answers.inbound.peer_certificate == "require":
         raise UsageError(
@@ -262,7 +268,9 @@ def _plan_main(facts: PostfixFacts, design: Design, changes: list[Change], files
         before = main.get(name)
         if setting is not None:
             after = setting.value
-        elif name in design.record or (before is not None and names.is_ours(before)):
+        elif name in design.record or (
+            before is not None and (name in names.CLASSES or names.is_ours(before))
+        ):
             after = _restored(design, name)
         else:
             continue

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Callable, Optional
 
+from conbool_tui.facts import Service
 from conbool_tui.plan import Step
 from conbool_tui.planners.postfix import names
 from conbool_tui.planners.postfix.design import Design
 from conbool_tui.planners.postfix.desired import Setting
-from conbool_tui.planners.postfix.lists import join_list, refuses, split_list, split_restrictions
-from conbool_tui.planners.postfix.previous import base_list
-
-Merge = Callable[[Sequence[str]], Sequence[str]]
+from conbool_tui.planners.postfix.lists import join_list, split_list, split_restrictions
+from conbool_tui.planners.postfix.sources import option_base
 
 
-def define_class(design: Design, name: str, value: str, title: str, reason: str) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where a service reads a list: main.cf (``service`` None) or its own -o option.
+
+    ``text``: the admin's explicit value, None when there is none; ``own``: its entries, or those of the default.
+    """
+
+    service: Optional[Service]
+    name: str
+    text: Optional[str]
+    own: tuple[str, ...]
+
+
+Merge = Callable[[Place], Sequence[str]]
+
+
+def define_class(design: Design, name: str, value: str, title: str, reason: str, step: Step = Step.C) -> None:
     """Define a restriction class (RESTRICTION_CLASS_README) and make it known."""
-    design.set(name, value, Step.C, title, reason)
+    design.set(name, value, step, title, reason)
     own = design.own_list("smtpd_restriction_classes")
-    classes = [one for one in (names.ORIGIN_CLASS, names.HAND_BACK_CLASS) if one in design.wanted.settings]
+    classes = [one for one in names.CLASSES if one in design.wanted.settings]
     design.set(
         "smtpd_restriction_classes",
         join_list([*split_list(own or ""), *classes]),
@@ -29,57 +46,63 @@ def define_class(design: Design, name: str, value: str, title: str, reason: str)
     design.remember("smtpd_restriction_classes", own)
 
 
-def restriction(
-    design: Design,
-    name: str,
-    merge: Merge,
-    step: Step,
-    title: str,
-    reason: str,
-    *,
-    only_refusing: bool = False,
-    only_set: bool = False,
-) -> bool:
-    """Merge into an smtpd restriction list where the port-25 service reads it: in main.cf, or in its
-    own -o option. True when it was.
-    """
-    in_main = merged = False
-    for identity in design.facts.port_25_services:
-        service_name, _, kind = identity.rpartition("/")
-        service = design.facts.service(service_name, kind)
-        if service is None:
-            continue
-        if service.option(name) is None:
+def places(design: Design, name: str, services: Optional[Iterable[Service]] = None) -> list[Place]:
+    """Where the services of port 25 (or those given) read the list ``name``; main.cf first, and once."""
+    found: list[Place] = []
+    in_main = False
+    for service in services if services is not None else [one.service for one in design.port_25]:
+        text = option_base(service, name, design.record)
+        if text is None:
             in_main = True
-            continue
-        own_text = base_list(service.option(name), design.record.get(f"{service.id}/{name}")) or ""
-        own = split_restrictions(own_text)
-        if (only_refusing and not refuses(_seen(design, own))) or (only_set and not own):
-            continue
-        design.wanted.options[(service_name, kind, name)] = Setting(
-            join_list(merge(own)), step, f"{title} ({service.id})", reason
-        )
-        design.remember(f"{service.id}/{name}", own_text)
-        merged = True
-    if not in_main:
-        return merged
-    own_value = design.own_list(name)
-    in_force = own_value if own_value is not None else design.default_of(name)
-    if "${" in in_force and own_value is None:
+        else:
+            found.append(Place(service, name, text, split_restrictions(text)))
+    return [main_place(design, name), *found] if in_main else found
+
+
+def main_place(design: Design, name: str) -> Place:
+    """The list as main.cf has it, or as its default is."""
+    text = design.own_list(name)
+    in_force = text if text is not None else design.default_of(name)
+    if "${" in in_force and text is None:
         in_force = design.facts.expanded.get(name, "")
-    visible = split_restrictions(in_force)
-    expanded = visible if own_value is None else split_restrictions(design.facts.expanded.get(name, in_force))
-    if (only_refusing and not refuses(expanded)) or (only_set and not visible):
-        return merged
-    design.set(name, join_list(merge(visible)), step, title, reason)
-    design.remember(name, own_value, default=join_list(visible))
+    return Place(None, name, text, split_restrictions(in_force))
+
+
+def put(design: Design, place: Place, entries: Sequence[str], step: Step, title: str, reason: str) -> bool:
+    """Ask for these entries at a place; False when they are what the admin has there."""
+    if tuple(entries) == place.own:
+        return False
+    if place.service is None:
+        design.set(place.name, join_list(entries), step, title, reason)
+        design.remember(place.name, place.text, default=join_list(place.own))
+        return True
+    service = place.service
+    design.wanted.options[(service.name, service.type, place.name)] = Setting(
+        join_list(entries), step, f"{title} ({service.id})", reason
+    )
+    design.remember(f"{service.id}/{place.name}", place.text, default=join_list(place.own))
     return True
 
 
-def _seen(design: Design, entries: Sequence[str]) -> tuple[str, ...]:
-    """The entries with those that are a ``$name`` replaced by what the name holds."""
+def restriction(design: Design, name: str, merge: Merge, step: Step, title: str, reason: str) -> None:
+    """Merge into a list wherever port 25 reads it."""
+    for place in places(design, name):
+        put(design, place, merge(place), step, title, reason)
+
+
+def seen(design: Design, entries: Iterable[str]) -> tuple[str, ...]:
+    """The entries with every ``$name`` and every restriction class replaced by what it holds."""
     found: list[str] = []
     for entry in entries:
-        value = design.facts.expanded.get(entry.strip("${}()"), "") if entry.startswith("$") else entry
-        found += split_restrictions(value)
+        inner = _inside(design, entry)
+        found += (entry,) if inner is None else seen(design, inner)
     return tuple(found)
+
+
+def _inside(design: Design, entry: str) -> Optional[tuple[str, ...]]:
+    """What an entry stands for; None for an entry that stands for itself."""
+    classes = split_list(design.own_list("smtpd_restriction_classes") or "")
+    if not entry.startswith("$") and entry not in classes:
+        return None
+    inner = split_restrictions(design.facts.expanded.get(entry.strip("${}()"), ""))
+    return None if entry in inner else inner

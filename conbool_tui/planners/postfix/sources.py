@@ -13,7 +13,7 @@ from typing import Optional
 
 from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.planners.postfix.lists import split_list
-from conbool_tui.planners.postfix.names import SYSLOG_PREFIX, is_ours
+from conbool_tui.planners.postfix.names import CLASSES, SYSLOG_PREFIX, is_ours
 from conbool_tui.planners.postfix.previous import Recorded, base_list
 
 _NO_CHECKS = "no_header_body_checks"
@@ -21,12 +21,24 @@ _LISTS = frozenset(
     {
         "header_checks",
         "mime_header_checks",
+        "postscreen_access_list",
+        "smtpd_client_restrictions",
         "smtpd_data_restrictions",
+        "smtpd_end_of_data_restrictions",
+        "smtpd_helo_restrictions",
         "smtpd_recipient_restrictions",
         "smtpd_relay_restrictions",
         "smtpd_sender_restrictions",
     }
 )
+
+PORT_25_VALUES = {
+    "smtpd_delay_reject": "yes",
+    "smtpd_tls_ask_ccert": "yes",
+    "smtpd_tls_loglevel": "1,peercert",
+    "smtpd_tls_security_level": "may",
+}
+"""The one value that this program gives to these options of a service."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,12 @@ def option_base(service: Service, name: str, record: Mapping[str, Recorded]) -> 
     recorded = record.get(f"{service.id}/{name}")
     if current is None:
         return None
+    if name in CLASSES:
+        return None
     if name in _LISTS:
         return base_list(current, recorded)
+    if name in PORT_25_VALUES and recorded is not None and current == PORT_25_VALUES[name]:
+        return recorded.value if recorded.explicit else None
     if name == "receive_override_options" and recorded is not None:
         own, now = split_list(recorded.value), split_list(current)
         if now == tuple(item for item in own if item != _NO_CHECKS):

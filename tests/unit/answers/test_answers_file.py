@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from conbool_tui import answers_file
-from conbool_tui.answers import Answers, Markers, Scope, SmartHost
+from conbool_tui.answers import Answers, Markers, Prerequisites, Scope, SmartHost
 from conbool_tui.answers_file import AnswerError
-from conbool_tui.answers_schema import FIELDS, field
+from conbool_tui.answers_schema import FIELDS, field, value_of
 from conbool_tui.errors import ExitCode
 
 
@@ -106,12 +106,32 @@ def test_unknown_keys_name_the_nearest(text: str, key: str, hint: str) -> None:
         ("scope: {senders: ['example.com']}", ["scope.senders", '"@example.com"']),
         ("inbound: {restrict_port_25: maybe}", ["inbound.restrict_port_25", "neither true nor false"]),
         ("conbool_networks: [0.0.0.0/0]", ["conbool_networks", "whole Internet"]),
-        ("conbool_networks: [10.0.0.0/8, 10.1.0.0/16]", ["10.0.0.0/8 and 10.1.0.0/16 overlap"]),
-        ("conbool_networks: [10.0.0.1/32, 10.0.0.1]", ["listed twice"]),
         (
-            "conbool_networks: [10.0.0.0/8]\ninbound: {extra_networks: [10.1.0.0/16]}",
-            ["inbound.extra_networks: 10.0.0.0/8 and 10.1.0.0/16 overlap", "line 2"],
+            "conbool_networks: [16.0.0.0/8]\ninbound: {extra_networks: [16.1.0.0/16]}",
+            ["inbound.extra_networks: 16.0.0.0/8 and 16.1.0.0/16 overlap", "line 2"],
         ),
+        ("inbound: {extra_networks: x}", ["inbound.extra_networks: must be a list", "[198.51.100.0/24]"]),
+        ("inbound: {close_despite_mx: perhaps}", ["inbound.close_despite_mx", "neither true nor false"]),
+        ("inbound: {close_despite_mx: }", ["inbound.close_despite_mx: has no value", "(false)"]),
+        ("inbound: {private_networks: [10.0.0.0/8]}", ["inbound.private_networks: takes one value"]),
+        ("inbound: {public_addresses: [mx1.example.com]}", ["inbound.public_addresses", "no IP address"]),
+        ("inbound: {public_addresses: [203.0.113.0/24]}", ["inbound.public_addresses", "203.0.113.7"]),
+        ("inbound: {public_addresses: [127.0.0.1]}", ["inbound.public_addresses", "no other host can reach"]),
+        ("inbound: {public_addresses: ['fe80::1%eth0']}", ["inbound.public_addresses", "interface"]),
+        ("inbound: {public_addresses: ['2001:db8::7', 2001:DB8:0::7]}", ["listed twice"]),
+        ("inbound: {public_addresses: 203.0.113.7}", ["must be a list", "[203.0.113.7]"]),
+        ("inbound: {confirm_within: 9}", ["inbound.confirm_within", '"9"', "10 to 3600"]),
+        ("inbound: {confirm_within: 3601}", ["inbound.confirm_within", "10 to 3600"]),
+        ("inbound: {confirm_within: 1m}", ["inbound.confirm_within", "whole seconds"]),
+        ("inbound: {confirm_within: }", ["inbound.confirm_within: has no value", "(60)"]),
+        ("prerequisites: {four_checks_green: green}", ["prerequisites.four_checks_green", "neither true"]),
+        ("prerequisites: {dkim_selectors: [a b]}", ["prerequisites.dkim_selectors", "no DKIM selector"]),
+        ("prerequisites: {dkim_selectors: ['']}", ["prerequisites.dkim_selectors", "no DKIM selector"]),
+        ("prerequisites: {dkim_selectors: conbool}", ["must be a list", "[conbool]"]),
+        ("prerequisites: {dkim_selectors: [s1, S1]}", ["listed twice"]),
+        ("prerequisites: yes", ["prerequisites: must hold keys", "dkim_selectors"]),
+        ("prerequisite: {}", ["did you mean prerequisites?"]),
+        ("inbound: {confirm: 60}", ["did you mean inbound.confirm_within?"]),
         ("markers: {released: 'Released: yes'}", ["markers.released", "no header name"]),
         ("markers: {loop_headers: [a]}", ["markers.loop_headers: must be pairs"]),
         ("markers: {loop_headers: {'*': X-A}}", ["markers.loop_headers", "wildcards"]),
@@ -153,6 +173,70 @@ def test_missing_keys_name_key_and_flag(text: str, key: str, flag: str) -> None:
     assert f"{key} is missing" in error.what
     assert key in error.todo
     assert flag in error.todo
+
+
+@pytest.mark.parametrize(
+    ("networks", "wanted"),
+    [
+        (["16.0.0.0/8", "16.1.0.0/16"], ("16.0.0.0/8",)),
+        (["16.1.0.0/16", "16.0.0.0/8"], ("16.0.0.0/8",)),
+        (["198.51.100.7", "198.51.100.7/32"], ("198.51.100.7/32",)),
+        (["2001:db8::/32", "198.51.100.0/24", "2001:DB8:0::/32"], ("2001:db8::/32", "198.51.100.0/24")),
+    ],
+)
+@pytest.mark.parametrize("key", ["conbool_networks", "inbound.extra_networks"])
+def test_networks_are_merged(networks: list[str], wanted: tuple[str, ...], key: str) -> None:
+    section, _, name = key.rpartition(".")
+    line = f"{name}: {networks}"
+    answers = load(f"{section}: {{{line}}}" if section else line)
+    found = value_of(answers, field(key).path)
+    assert found == wanted
+    assert load(answers_file.dump(answers)) == answers
+    assert answers_file.parse_value(field(key), ", ".join(networks)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("networks", "named"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("172.20.1.1", "172.20.1.1/32"),
+        ("198.51.100.0/24, 192.168.0.0/16", "192.168.0.0/16"),
+        ("100.64.0.0/10", "100.64.0.0/10"),
+        ("'fd00:1::/32'", "fd00:1::/32"),
+        # A part of it is private.
+        ("172.0.0.0/8", "172.0.0.0/8"),
+    ],
+)
+def test_private_ranges_must_be_meant(networks: str, named: str) -> None:
+    text = f"conbool_networks: [{networks}]\n"
+    error = refused(text)
+    assert error.key == "conbool_networks"
+    assert f"conbool_networks: {named} is private address space (answers.yaml, line 1)." in error.what
+    assert "inbound.private_networks: true" in error.todo
+    assert "--inbound-private-networks" in error.todo
+    assert named in load(text + "inbound: {private_networks: true}").conbool_networks
+    assert load(f"inbound: {{extra_networks: [{networks}]}}").inbound.extra_networks
+
+
+@pytest.mark.parametrize(
+    "network", ["198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "100.128.0.0/9", "11.0.0.0/8"]
+)
+def test_public_and_documentation_ranges_are_not_private(network: str) -> None:
+    assert load(f"conbool_networks: ['{network}']").conbool_networks == (network,)
+
+
+def test_new_values_arrive() -> None:
+    answers = load(
+        "prerequisites: {four_checks_green: true, dkim_selectors: [Conbool, s1._sub]}\n"
+        "inbound: {close_despite_mx: on, private_networks: 1, public_addresses: [203.0.113.7, 2001:DB8:0::7], "
+        "confirm_within: 120}\n"
+    )
+    assert answers.prerequisites == Prerequisites(True, ("conbool", "s1._sub"))
+    inbound = answers.inbound
+    assert (inbound.close_despite_mx, inbound.private_networks) == (True, True)
+    assert inbound.public_addresses == ("203.0.113.7", "2001:db8::7")
+    assert inbound.confirm_within == 120
+    assert load(answers_file.dump(answers)) == answers
 
 
 def test_other_encodings_and_binary() -> None:

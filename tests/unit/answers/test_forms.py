@@ -93,6 +93,9 @@ def test_networks(text: str, value: str) -> None:
         ("224.0.0.0/8", "multicast"),
         ("::ffff:192.0.2.0/120", "IPv6 clothes"),
         ("fe80::1%eth0", "interface"),
+        ("255.255.255.0", "mask"),
+        ("0.0.0.255", "mask"),
+        ("240.0.0.0/8", "no address of a host"),
     ],
 )
 def test_no_networks(text: str, word: str) -> None:
@@ -167,6 +170,63 @@ def test_no_ports(text: str) -> None:
 
 def test_ports() -> None:
     assert [forms.port(text) for text in ("1", "25", "65535")] == [1, 25, 65535]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("203.0.113.7", "203.0.113.7"), ("2001:DB8:0::7", "2001:db8::7"), ("10.0.0.1", "10.0.0.1")],
+)
+def test_addresses(text: str, value: str) -> None:
+    assert forms.address(text) == value
+    assert forms.address(value) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "203.0.113",
+        "203.0.113.7/32",
+        "203.0.113.07",
+        "mx1",
+        "127.0.0.1",
+        "::1",
+        "::",
+        "0.0.0.0",
+        "224.0.0.1",
+    ]
+    + ["fe80::1", "169.254.0.1", "::ffff:203.0.113.7", "2001:db8::7%eth0", "[2001:db8::7]"],
+)
+def test_no_addresses(text: str) -> None:
+    with pytest.raises(FormError):
+        forms.address(text)
+
+
+def test_seconds() -> None:
+    assert [forms.seconds(text) for text in ("10", "60", "3600", "0060")] == [10, 60, 3600, 60]
+
+
+@pytest.mark.parametrize("text", ["", "9", "3601", "-60", "60.0", "1m", "６０", "99999", "0x40"])
+def test_no_seconds(text: str) -> None:
+    with pytest.raises(FormError, match="10 to 3600"):
+        forms.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("conbool", "conbool"), ("S1", "s1"), ("a.b", "a.b"), ("_x", "_x"), ("2026-a.", "2026-a")],
+)
+def test_selectors(text: str, value: str) -> None:
+    assert forms.selector(text) == value
+    assert forms.selector(value) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a b", "a..b", "-a", "a@b", "*", "ä", "a" * 64, "a\n", ".".join(["a" * 60] * 4)]
+)
+def test_no_selectors(text: str) -> None:
+    with pytest.raises(FormError):
+        forms.selector(text)
 
 
 @pytest.mark.parametrize(

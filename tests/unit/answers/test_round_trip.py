@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conbool_tui import answers_file
-from conbool_tui.answers import Answers, DnsExpectation, Inbound, Markers, Scope, SmartHost, Spam
+from conbool_tui.answers import (
+    Answers,
+    DnsExpectation,
+    Inbound,
+    Markers,
+    Prerequisites,
+    Scope,
+    SmartHost,
+    Spam,
+)
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.answers_schema import FIELDS, json_schema, value_of
 
@@ -22,6 +31,12 @@ HEADER = st.from_regex(r"X-[!-9;-~]{1,30}", fullmatch=True)
 PATH = st.from_regex(r"/[a-zA-Z0-9._/-]{0,20}[a-zA-Z0-9]", fullmatch=True)
 SENDER = st.builds(
     lambda a, b: f"{a}@{b}", st.sampled_from(["", "alice", "o'neil", "a+b", "#x", "null", "1e3"]), DOMAIN
+)
+SELECTOR = st.from_regex(r"[a-z0-9_]([a-z0-9_.-]{0,8}[a-z0-9])?", fullmatch=True).filter(
+    lambda text: ".." not in text and ".-" not in text and "-." not in text
+)
+ADDRESS = st.integers(1, 254).map(lambda number: f"203.0.113.{number}") | st.integers(1, 0xFFFF).map(
+    lambda number: f"2001:db8::{number:x}"
 )
 TEXT = st.text(st.characters(blacklist_categories=["C", "Z"]), min_size=1, max_size=20)
 
@@ -42,7 +57,8 @@ def answers(draw: st.DrawFn) -> Answers:
     senders = draw(unique(SENDER))
     modes = ["domains", "everything", *(["senders"] if senders else [])]
     pair = draw(st.sampled_from([(None, None), ("/c.pem", "/k.pem")]))
-    conbool = draw(networks(20))
+    private = draw(st.booleans())
+    conbool = draw(networks(10 if private else 20))
     names = draw(st.lists(HEADER, min_size=1, max_size=6, unique_by=str.lower))
     keys = list(domains or ("other.example",))[: len(names) - 1]
     loop = dict(zip(keys, names[1:]))
@@ -56,13 +72,18 @@ def answers(draw: st.DrawFn) -> Answers:
         scope=Scope(draw(st.sampled_from(modes)), senders),
         conbool_networks=conbool,
         inbound=Inbound(
-            draw(st.booleans()) and bool(conbool),
-            draw(networks(30)),
-            draw(st.sampled_from(["auto", "none"])),
-            draw(st.none() | DOMAIN),
-            draw(st.sampled_from(["hand_back", "conbool_delivers"])),
-            draw(st.sampled_from(["log", "require"])),
+            restrict_port_25=draw(st.booleans()) and bool(conbool),
+            extra_networks=draw(networks(30)),
+            firewall=draw(st.sampled_from(["auto", "none"])),
+            relay_host=draw(st.none() | DOMAIN),
+            return_mode=draw(st.sampled_from(["hand_back", "conbool_delivers"])),
+            close_despite_mx=draw(st.booleans()),
+            private_networks=private,
+            public_addresses=draw(unique(ADDRESS)),
+            confirm_within=draw(st.integers(10, 3600)),
+            peer_certificate=draw(st.sampled_from(["log", "require"])),
         ),
+        prerequisites=Prerequisites(draw(st.booleans()), draw(unique(SELECTOR))),
         markers=Markers(draw(st.sampled_from(["local", "conbool"])), loop, names[0], spam),
         spam=Spam(draw(st.sampled_from(["folder", "header", "none"])), draw(TEXT)),
         dns_expectations=tuple(draw(st.lists(record, max_size=2, unique=True))),
@@ -113,6 +134,9 @@ def test_flags_are_unique_and_follow_the_keys() -> None:
     assert "--smart-host-host" in flags
     assert "--conbool-networks" in flags
     assert "--inbound-restrict-port-25" in flags
+    new = ("confirm-within", "public-addresses", "private-networks", "close-despite-mx")
+    assert {f"--inbound-{name}" for name in new} <= set(flags)
+    assert {"--prerequisites-four-checks-green", "--prerequisites-dkim-selectors"} <= set(flags)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +151,33 @@ def test_flags_are_unique_and_follow_the_keys() -> None:
         {"markers": {"released": "X Y"}},
         {"dns_expectations": [{"type": "MX", "name": "a"}]},
         {"inbound": {"restrict_port_25": "yes"}},
+        {"inbound": {"confirm_within": 9}},
+        {"inbound": {"confirm_within": 3601}},
+        {"inbound": {"confirm_within": "60"}},
+        {"inbound": {"public_addresses": ["mx1.example.com"]}},
+        {"inbound": {"public_addresses": ["203.0.113.0/24"]}},
+        {"inbound": {"public_addresses": ["abcdef"]}},
+        {"inbound": {"public_addresses": ["203.0.113.7", "203.0.113.7"]}},
+        {"inbound": {"private_networks": 1}},
+        {"prerequisites": {"four_checks_green": "yes"}},
+        {"prerequisites": {"dkim_selectors": ["a b"]}},
+        {"prerequisites": {"dkim_selectors": ["*"]}},
+        {"prerequisites": {"selectors": []}},
     ],
 )
 def test_schema_refuses(document: Any) -> None:
     with pytest.raises(AssertionError):
         validate(document, json_schema())
+
+
+def test_schema_lets_networks_repeat() -> None:
+    document = {
+        "conbool_networks": ["198.51.100.0/24"] * 2,
+        "inbound": {"extra_networks": ["192.0.2.0/24"] * 2},
+    }
+    validate(document, json_schema())
+    answers = answers_file.load(yaml.safe_dump(document).encode(), "file")
+    assert answers.conbool_networks == ("198.51.100.0/24",)
 
 
 def test_every_declared_field_is_in_the_schema() -> None:

@@ -5,24 +5,41 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from dataclasses import dataclass, field
 from typing import Optional
 
 NO_REPLY = ""
 HANG_UP = "hang up"
+RESET = "reset"
+_DROP = struct.pack("ii", 1, 0)
 
 
 @dataclass
 class Script:
-    """What the server says. A reply of "" is silence, "hang up" closes the connection."""
+    """What the server says. A reply of "" is silence, "hang up" closes the connection, "reset" resets it.
+
+    Attributes:
+        banner: its greeting, sent ``wait`` seconds late.
+        ehlo: the answer to EHLO.
+        starttls: the answer to STARTTLS when there is ``tls``.
+        tls: TLS settings; without them ``handshake`` is sent instead of TLS.
+        handshake: what follows an accepted STARTTLS when there is no ``tls``.
+        rcpt: the answer to RCPT.
+        replies: answers by command.
+        inside: answers by command once TLS is on; those of ``replies`` else.
+    """
 
     banner: str = "220 mail.test ESMTP"
     ehlo: str = "250-mail.test\r\n250-PIPELINING\r\n250 STARTTLS"
     starttls: str = "220 go ahead"
     tls: Optional[ssl.SSLContext] = None
+    handshake: Optional[str] = None
     rcpt: str = "250 ok"
     replies: dict[str, str] = field(default_factory=dict)
+    inside: dict[str, str] = field(default_factory=dict)
+    wait: float = 0.0
 
 
 class Server:
@@ -73,29 +90,41 @@ class Server:
 
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(10)
+        if self.script.wait:
+            self._stopped.wait(self.script.wait)
         if not self._say(connection, self.script.banner):
             return
         stream = connection.makefile("rb")
+        replies = self.script.replies
         while True:
             line = stream.readline().decode("latin-1").rstrip("\r\n")
             if not line:
                 return
             self.seen.append(line)
             word = line.split()[0].upper()
-            if word == "STARTTLS" and "STARTTLS" not in self.script.replies and self.script.tls is not None:
+            if word == "STARTTLS" and "STARTTLS" not in replies and self.script.handshake is not None:
+                self._say(connection, self.script.starttls)
+                if not self._say(connection, self.script.handshake):
+                    return
+                continue
+            if word == "STARTTLS" and "STARTTLS" not in replies and self.script.tls is not None:
                 self._say(connection, self.script.starttls)
                 connection = self.script.tls.wrap_socket(connection, server_side=True)
                 self.client_certificates.append(connection.getpeercert(binary_form=True))
                 stream = connection.makefile("rb")
+                replies = {**replies, **self.script.inside}
                 continue
             if word == "QUIT":
                 return
             default = {"EHLO": self.script.ehlo, "RCPT": self.script.rcpt}.get(word, "250 ok")
-            if not self._say(connection, self.script.replies.get(word, default)):
+            if not self._say(connection, replies.get(word, default)):
                 return
 
     def _say(self, connection: socket.socket, text: str) -> bool:
         if text == HANG_UP:
+            return False
+        if text == RESET:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
             return False
         if text == NO_REPLY:
             self._stopped.wait(5)

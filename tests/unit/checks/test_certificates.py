@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography import x509 as reference
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,3 +99,28 @@ def test_findings(tmp_path: Path) -> None:
     assert late.status is Status.FAIL
     (none,) = certificates.client_certificate_findings(Host(str(tmp_path)), None, None)
     assert none.status is Status.NOT_TESTED
+
+
+def test_an_issuer_that_reads_the_same_is_not_the_same() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    shown = [
+        reference.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme"),
+        reference.NameAttribute(NameOID.COMMON_NAME, "mail"),
+    ]
+    issuer = [*shown, reference.NameAttribute(NameOID.LOCALITY_NAME, "Berlin")]
+    made = (
+        reference.CertificateBuilder()
+        .subject_name(reference.Name(shown))
+        .issuer_name(reference.Name(issuer))
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .sign(key, hashes.SHA256())
+    )
+    found = x509.from_der(made.public_bytes(serialization.Encoding.DER))
+    assert found.subject == found.issuer
+    assert not found.self_issued
+    assert "issued by Acme, mail, valid until" in x509.described(found)
+    assert "expired" in x509.described(found, NOW + 2 * DAY)
+    assert "valid from" in x509.described(found, NOW - 2 * DAY)

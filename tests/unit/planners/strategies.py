@@ -78,12 +78,24 @@ SINGLE = {
     "cleanup_service_name": ["my-cleanup"],
     "smtpd_proxy_filter": ["127.0.0.1:10024"],
     "inet_protocols": ["ipv4", "ipv6"],
+    "mynetworks": ["127.0.0.0/8 192.0.2.0/24", "!192.0.2.7 192.0.2.0/24 hash:/etc/postfix/networks"],
+    "postscreen_access_list": ["permit_mynetworks, cidr:/etc/postfix/postscreen_access.cidr"],
+    "smtpd_delay_reject": ["no"],
+    "smtpd_tls_ask_ccert": ["yes"],
+    "smtpd_tls_loglevel": ["2"],
+    "smtpd_tls_security_level": ["may", "encrypt"],
 }
 OVERRIDES = [
     "-o smtpd_relay_restrictions=permit_mynetworks,reject_unauth_destination",
     "-o { smtpd_recipient_restrictions = check_client_access hash:/etc/postfix/clients, reject }",
     "-o { smtpd_data_restrictions = permit_mynetworks, reject_unauth_pipelining }",
     "-o smtpd_sender_restrictions=",
+    "-o smtpd_client_restrictions=",
+    "-o smtpd_client_restrictions=permit_mynetworks,reject",
+    "-o { smtpd_client_restrictions = reject_rbl_client zen.example.org, $my_restrictions }",
+    "-o smtpd_delay_reject=no",
+    "-o smtpd_sasl_auth_enable=yes",
+    "-o smtpd_tls_ask_ccert=no",
     "-o receive_override_options=no_header_body_checks",
     "-o receive_override_options=no_address_mappings",
     "-o cleanup_service_name=my-cleanup",
@@ -119,6 +131,7 @@ def hosts(draw: st.DrawFn) -> Site:
         "my_checks = regexp:/etc/postfix/b\n",
         "my_restrictions = reject_unknown_sender_domain\n",
         "my_transport = hash:/etc/postfix/t\n",
+        "smtpd_tls_cert_file = /etc/ssl/certs/mx1.pem\n",
     ]
 
     def put(name: str, value: Optional[str]) -> None:
@@ -128,11 +141,11 @@ def hosts(draw: st.DrawFn) -> Site:
     put("header_checks", draw(CHECKS))
     put("mime_header_checks", draw(INHERITED))
     put("nested_header_checks", draw(INHERITED))
-    for kind in ("data", "recipient", "relay", "sender"):
+    for kind in ("client", "data", "end_of_data", "helo", "recipient", "relay", "sender"):
         put(f"smtpd_{kind}_restrictions", draw(LISTS))
     for name in draw(st.lists(st.sampled_from(sorted(SINGLE)), unique=True, max_size=4)):
         put(name, draw(st.sampled_from(SINGLE[name])))
-    behind = draw(st.booleans())
+    behind, screened = draw(st.booleans()), draw(st.booleans())
     if behind:
         put("content_filter", "scan:[127.0.0.1]:10024")
     overrides = draw(
@@ -143,6 +156,10 @@ def hosts(draw: st.DrawFn) -> Site:
         )
     )
     master = MASTER.replace("smtp      inet", draw(st.sampled_from(PORT_25)), 1)
+    if screened:
+        master = MASTER.replace("smtp      inet", "smtpd     pass", 1)
+        tail = draw(st.sampled_from(["", "  -o postscreen_access_list=permit_mynetworks\n"]))
+        master += "smtp inet n - y - 1 postscreen\n" + tail
     head, _, tail = master.partition("\n")
     master = head + "\n" + "".join(f"  {one}\n" for one in overrides) + tail
     if draw(st.booleans()):
@@ -171,6 +188,7 @@ def hosts(draw: st.DrawFn) -> Site:
 def some_answers(draw: st.DrawFn) -> Answers:
     """Complete answers."""
     mode = draw(st.sampled_from(["domains", "everything", "senders"]))
+    networks = draw(st.sampled_from([(), ("198.51.100.0/24",), ("198.51.100.0/24", "2001:db8:c::/48")]))
     return Answers(
         domains=("example.com", "a-b.de", "a.b.de"),
         smart_host=draw(
@@ -183,10 +201,12 @@ def some_answers(draw: st.DrawFn) -> Answers:
             )
         ),
         scope=Scope(mode=mode, senders=("alice@example.com", "@example.org") if mode == "senders" else ()),
-        conbool_networks=draw(
-            st.sampled_from([(), ("198.51.100.0/24",), ("198.51.100.0/24", "2001:db8:c::/48")])
+        conbool_networks=networks,
+        inbound=Inbound(
+            return_mode=draw(st.sampled_from(["hand_back", "conbool_delivers"])),
+            restrict_port_25=bool(networks) and draw(st.booleans()),
+            extra_networks=draw(st.sampled_from([(), ("203.0.113.0/28", "2001:db8:e::/48")])),
         ),
-        inbound=Inbound(return_mode=draw(st.sampled_from(["hand_back", "conbool_delivers"]))),
         markers=Markers(
             trust=draw(st.sampled_from(["local", "conbool"])),
             released=draw(st.sampled_from(["X-Conbool-Released", "X-Out"])),

@@ -98,8 +98,14 @@ def test_steps_hold_what_belongs_to_them() -> None:
     assert by_step[Step.A] == {"smart-host", "relayhost", "drop_origin", "previous"}
     assert by_step[Step.D] == {"released", "split_checks", "released_checks"}
     assert by_step[Step.SCOPE] == {"senders", "sender_dependent_default_transport_maps"}
+    assert by_step[Step.B] == {
+        "conbool_hand_back",
+        "hand_back_clients.cidr",
+        "hand_back_domains",
+        "sender_domain",
+        "smtpd_relay_restrictions",
+    }
     assert {"lane", "markers", "calendar", "header_checks", "smtpd_data_restrictions"} <= by_step[Step.C]
-    assert set(by_step) == {Step.A, Step.C, Step.D, Step.SCOPE}
 
 
 def test_undo_says_what_comes_back() -> None:
@@ -327,6 +333,8 @@ def test_lists_keep_their_lines_and_comments() -> None:
     path = f"{DIRECTORY}/main.cf"
     folder = "$config_directory/conbool"
     assert changed_lines(host.files[path].data, new.files[path].data) == [
+        "-    check_client_access hash:/etc/postfix/clients",
+        f"+    {LIST_ITEM}recipient_clients.cidr, check_client_access hash:/etc/postfix/clients",
         "-    reject_unauth_destination,",
         f"+    {LIST_ITEM}hand_back_clients.cidr, reject_unauth_destination,",
         "-smtpd_data_restrictions = permit_mynetworks",
@@ -343,7 +351,7 @@ def test_lists_keep_their_lines_and_comments() -> None:
 
 
 def test_lists_of_a_service_keep_their_layout() -> None:
-    value = "permit_mynetworks   reject_rbl_client zen.example.org,\n    reject_unauth_destination"
+    value = "permit_mynetworks   permit_sasl_authenticated,\n    reject_unauth_destination"
     line = f"  -o {{ smtpd_relay_restrictions = {value} }}\n"
     host = facts_for(master_cf=MASTER.replace("smtpd\n", "smtpd\n" + line, 1))
     new = after(host)
@@ -603,21 +611,20 @@ def test_edits_of_options_survive_the_way_back() -> None:
     first = after(facts_for(master_cf=master))
     entry = MasterCf.parse(first.files[f"{DIRECTORY}/master.cf"].data)
     value = options(first, "smtp", "inet")["smtpd_relay_restrictions"]
-    entry.set_option("smtp", "inet", "smtpd_relay_restrictions", "reject_invalid_helo_hostname, " + value)
+    entry.set_option("smtp", "inet", "smtpd_relay_restrictions", "reject_unauth_pipelining, " + value)
     later = facts_for(
         raw=(first.files[f"{DIRECTORY}/main.cf"].data, entry.to_bytes()),
         files={path: text.data for path, text in first.files.items() if "/conbool/" in path},
     )
     gone = dataclasses.replace(ANSWERS, inbound=Inbound(return_mode="conbool_delivers"))
     assert options(after(later, gone), "smtp", "inet")["smtpd_relay_restrictions"] == (
-        "reject_invalid_helo_hostname, permit_mynetworks,reject"
+        "reject_unauth_pipelining, permit_mynetworks,reject"
     )
 
 
 @pytest.mark.parametrize(
     ("inbound", "key"),
     [
-        (Inbound(restrict_port_25=True), "inbound.restrict_port_25"),
         (Inbound(peer_certificate="require"), "inbound.peer_certificate"),
     ],
 )

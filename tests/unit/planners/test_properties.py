@@ -26,8 +26,12 @@ KEEP_LISTS = (
     "header_checks",
     "mime_header_checks",
     "nested_header_checks",
+    "postscreen_access_list",
     "sender_dependent_default_transport_maps",
+    "smtpd_client_restrictions",
     "smtpd_data_restrictions",
+    "smtpd_end_of_data_restrictions",
+    "smtpd_helo_restrictions",
     "smtpd_recipient_restrictions",
     "smtpd_relay_restrictions",
     "smtpd_restriction_classes",
@@ -179,6 +183,8 @@ def assert_told(plan: Plan) -> None:
     st.sampled_from(
         [
             "header_checks",
+            "smtpd_client_restrictions",
+            "smtpd_recipient_restrictions",
             "smtpd_relay_restrictions",
             "smtpd_data_restrictions",
             "relayhost",

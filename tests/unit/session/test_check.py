@@ -26,12 +26,13 @@ def test_another_root_is_not_tested_over_the_network(tmp_path: Path, monkeypatch
     steps: list[Progress] = []
     findings = session(tmp_path, samples.facts(), monkeypatch).check(Answers(), steps.append)
     assert {finding.id: finding.status for finding in findings} == {
+        "dns": Status.NOT_TESTED,
         "client-certificate": Status.NOT_TESTED,
         "smart-host": Status.NOT_TESTED,
         "smtp.reachable": Status.NOT_TESTED,
         "drift": Status.NOT_TESTED,
     }
-    assert [step.done for step in steps] == [1, 2, 3, 4]
+    assert [step.done for step in steps] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_broken_mail_system_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

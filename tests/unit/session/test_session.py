@@ -107,7 +107,10 @@ def test_ten_thousand_domains(session: Session) -> None:
 
 def test_answers_are_checked(session: Session) -> None:
     with pytest.raises(AnswerError, match="overlap"):
-        session.complete(Answers(conbool_networks=("10.0.0.0/8", "10.1.0.0/16")), samples.facts())
+        session.complete(
+            Answers(conbool_networks=("16.0.0.0/8",), inbound=Inbound(extra_networks=("16.1.0.0/16",))),
+            samples.facts(),
+        )
 
 
 @pytest.mark.parametrize("protocols", ["ipv4", "ipv4 "])

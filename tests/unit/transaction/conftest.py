@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,5 +9,7 @@ from tests.unit.transaction.rig import Rig
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path / "root")
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "root")
+    yield made
+    made.end_guards()

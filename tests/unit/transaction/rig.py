@@ -1,17 +1,24 @@
-"""A small machine in a temporary folder, with a mail system that does as it is told."""
+"""A small machine in a temporary folder, with a mail system and a firewall that do as they are told."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
-from collections.abc import Mapping
+import signal
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
+from conbool_tui.errors import ConboolError
+from conbool_tui.guard import Guard
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailTarget, Problem
-from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Plan, Step
 from conbool_tui.receipt import Receipt
-from conbool_tui.transaction import apply_plan, recover, undo_change
+from conbool_tui.transaction import apply_plan, confirm_change, recover, undo_change
+from conbool_tui.transaction.store import Store
 from conbool_tui.transaction.work import Observer
 
 STATE = "/var/lib/conbool-tui"
@@ -27,8 +34,26 @@ MASTER_BEFORE = (
 BLOCK = "conbool-direct unix - - y - - smtp\n  -o syslog_name=postfix/conbool-direct\n"
 
 
+FIREWALL = "firewall:fake"
+RULES_BEFORE = "allow 192.0.2.0/24\nrefuse others\n"
+RULES = "allow 198.51.100.0/24\nrefuse others\n"
+
+
 class LiveHost(Host):
-    """A temporary root that is treated as the running system, so that reload and health check take place."""
+    """A temporary root that is treated as the running system, so that reload and health check take place.
+
+    Files in it say which boot this is and how far time has been moved on, so that every process sees the same.
+    """
+
+    def boot_id(self) -> str:
+        return self._said("boot") or "first boot"
+
+    def since_boot(self) -> float:
+        return super().since_boot() + float(self._said("moved") or 0)
+
+    def _said(self, name: str) -> str:
+        place = Path(self.root, "time", name)
+        return place.read_text() if place.exists() else ""
 
     @property
     def live(self) -> bool:
@@ -85,6 +110,51 @@ class FakeSystem:
         self.calls.append("health")
         return self.health_problems.pop(0) if self.health_problems else []
 
+    def moment(self) -> str:
+        return "now"
+
+    def served(self, moment: str) -> list[str]:
+        """What the file ``served`` of the machine lists, for every process alike."""
+        assert moment == "now"
+        place = Path(self.host.root, "served")
+        return place.read_text().split() if place.exists() else []
+
+
+class FakeRules:
+    """Rules in a file; other files say what goes wrong, for every process alike."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.name = name
+        self.folder = Path(host.root, "firewall")
+        self.place = self.folder / "rules"
+
+    def read(self) -> Optional[str]:
+        if (self.folder / "broken").exists():
+            raise ConboolError("the firewall does not answer")
+        return self.place.read_text() if self.place.exists() else None
+
+    def judge(self, rules: Optional[str], files: Mapping[str, Optional[bytes]]) -> list[Problem]:
+        return [Problem("bad rule")] if (self.folder / "refuses").exists() else []
+
+    def put(self, rules: Optional[str]) -> list[Problem]:
+        with (self.folder / "log").open("a") as stream:
+            stream.write(f"put {'closed' if rules == RULES else 'open'}\n")
+        if (self.folder / f"{'closed' if rules == RULES else 'open'} fails").exists():
+            self.place.write_text("half\n")
+            return [Problem("it did not work", "no memory")]
+        if rules is None:
+            with contextlib.suppress(FileNotFoundError):
+                self.place.unlink()
+            return []
+        # As a tool that changes one rule after the other.
+        self.place.write_text("half\n")
+        dies = self.folder / "dies"
+        if dies.exists():
+            dies.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.place.write_text(rules)
+        return []
+
 
 class Rig:
     """The machine with its mail system."""
@@ -101,6 +171,12 @@ class Rig:
         self.host = LiveHost(str(root)) if live else Host(str(root))
         self.system = FakeSystem(self.host)
         self.system.loaded = MAIN_BEFORE
+        self.firewall = root / "firewall"
+        self.firewall.mkdir()
+        (self.firewall / "rules").write_text(RULES_BEFORE)
+        (root / "time").mkdir()
+        self.guards: list[int] = []
+        self.guard: Callable[[Host, str, str], None] = self.start_guard
 
     def put(self, path: str, data: bytes, mode: int) -> None:
         place = self.root / path.lstrip("/")
@@ -114,14 +190,132 @@ class Rig:
     def plan(self) -> Plan:
         return make_plan(self.host)
 
-    def apply(self, plan: Optional[Plan] = None, observer: Optional[Observer] = None) -> Receipt:
-        return apply_plan(self.host, STATE, self.system, plan or self.plan(), None, observer)
+    def live_plan(self, confirm_within: int = 0) -> Plan:
+        """The plan with firewall rules."""
+        change = _change(ChangeKind.FIREWALL, FIREWALL, "", RULES_BEFORE, RULES)
+        plan = self.plan()
+        return dataclasses.replace(
+            plan,
+            changes=(*plan.changes, change),
+            live=(LiveTarget(FIREWALL, RULES_BEFORE, RULES),),
+            confirm_within=confirm_within,
+        )
+
+    def apply(
+        self,
+        plan: Optional[Plan] = None,
+        observer: Optional[Observer] = None,
+        probe_networks: Sequence[str] = (),
+    ) -> Receipt:
+        return apply_plan(
+            self.host,
+            STATE,
+            self.system,
+            plan or self.plan(),
+            None,
+            observer,
+            live_for=FakeRules,
+            start_guard=self.guard,
+            probe_networks=probe_networks,
+        )
 
     def undo(self, change_id: Optional[str] = None, observer: Optional[Observer] = None) -> Receipt:
-        return undo_change(self.host, STATE, self.system_for, change_id, None, observer)
+        return undo_change(
+            self.host,
+            STATE,
+            self.system_for,
+            change_id,
+            None,
+            observer,
+            live_for=FakeRules,
+            start_guard=self.guard,
+        )
 
-    def recover(self, observer: Optional[Observer] = None, *, accept: bool = False) -> Optional[Receipt]:
-        return recover(self.host, STATE, self.system_for, None, observer, accept=accept)
+    def recover(
+        self, observer: Optional[Observer] = None, *, accept: bool = False, now: bool = False
+    ) -> Optional[Receipt]:
+        return recover(
+            self.host, STATE, self.system_for, None, observer, accept=accept, live_for=FakeRules, now=now
+        )
+
+    def confirm(self, change_id: Optional[str] = None) -> Receipt:
+        return confirm_change(self.host, STATE, change_id, system_for=self.system_for, live_for=FakeRules)
+
+    # --- the firewall and time -------------------------------------------------------------------------
+
+    def rules(self) -> Optional[str]:
+        place = self.firewall / "rules"
+        return place.read_text() if place.exists() else None
+
+    def puts(self) -> list[str]:
+        place = self.firewall / "log"
+        return place.read_text().splitlines() if place.exists() else []
+
+    def wish(self, name: str) -> None:
+        """Have the firewall do something: broken, refuses, dies, closed fails, open fails."""
+        (self.firewall / name).touch()
+
+    def grant(self, name: str) -> None:
+        """Take a wish back."""
+        (self.firewall / name).unlink()
+
+    def move_time(self, seconds: float) -> None:
+        (self.root / "time/.moved").write_text(str(seconds))
+        os.rename(self.root / "time/.moved", self.root / "time/moved")
+
+    def reboot(self) -> None:
+        (self.root / "time/boot").write_text("second boot")
+
+    # --- guards ----------------------------------------------------------------------------------------
+
+    def start_guard(self, host: Host, state_dir: str, change_id: str) -> None:
+        """A guard in a process of its own, child of whatever process asks."""
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.setsid()
+                # As exec(2) would: else it would hold the worker's locks.
+                os.closerange(3, 256)
+                Guard(
+                    host,
+                    state_dir,
+                    change_id,
+                    self.system_for,
+                    FakeRules,
+                    sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
+                ).serve()
+                code = 0
+            finally:
+                os._exit(code)
+        self.guards.append(pid)
+        with (self.root / "guards").open("a") as stream:
+            stream.write(f"{pid}\n")
+
+    def guard_pids(self) -> list[int]:
+        """Also those that killed workers started."""
+        place = self.root / "guards"
+        return [int(line) for line in place.read_text().split()] if place.exists() else []
+
+    def end_guards(self) -> None:
+        """Kill the guards that are left, and wait for their ends."""
+        for pid in self.guard_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.reap()
+
+    def reap(self) -> None:
+        """Wait for the ends of the guards that this process started."""
+        for pid in self.guards:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        self.guards.clear()
+
+    def no_guard(self, host: Host, state_dir: str, change_id: str) -> None:
+        """A guard that says it is ready, holds its lock as long as this process lives, and does nothing."""
+        store = Store(host, state_dir)
+        self.handle = host.lock(f"{store.folder(change_id)}/guard")
+        store.save(change_id, "guard.json", b'{"pid": 1}')
 
     def system_for(self, target: MailTarget) -> FakeSystem:
         assert target == MailTarget("postfix", "", CONFIG)

@@ -257,3 +257,18 @@ def test_full_disk_below_the_journal_does_not_stop_the_rollback(
     full = False
     assert rig.recover() is not None
     assert rig.tree() == before
+
+
+def test_a_terminal_cannot_stop_the_work_in_the_middle(rig: Rig) -> None:
+    """Ctrl-Z would leave it half done, with the lock held."""
+    before = signal.getsignal(signal.SIGTSTP)
+    seen = []
+
+    def send(now: str) -> None:
+        if now == "done reload":
+            seen.append(signal.getsignal(signal.SIGTSTP))
+            os.kill(os.getpid(), signal.SIGTSTP)
+
+    assert rig.apply(observer=send).state is ChangeState.APPLIED
+    assert seen == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGTSTP) is before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -154,3 +155,57 @@ def test_apply_edit_undo(edits: list[tuple[str, bytes, bytes]]) -> None:
                         old, new = old.replace(b"encrypt", b"may"), new.replace(b"encrypt", b"may")
                     expected = expected.replace(old, new, 1)
             assert rig.data(path) == expected
+
+
+# --- tagged lines ------------------------------------------------------------------------------------------
+
+CONF = "/etc/nftables.conf"
+THEIRS = b"flush ruleset\ntable inet filter {\n}\n"
+LINE = 'include "/etc/nftables.d/conbool.nf[t]" # conbool-tui\n'
+OURS = THEIRS + LINE.encode()
+
+
+def lines_change(before: Optional[str] = None, after: Optional[str] = LINE) -> Change:
+    return Change(ChangeKind.LINES, Step.B, "t", "r", CONF, "conbool-tui", before, after, "u")
+
+
+def test_our_lines_go_and_everything_else_stays() -> None:
+    assert take_back([lines_change()], CONF, THEIRS, OURS, OURS).data == THEIRS
+    now = b"# a note\n" + OURS.replace(b"filter", b"mine") + b"define x = 1\n"
+    merged = take_back([lines_change()], CONF, THEIRS, OURS, now)
+    assert merged.conflicts == ()
+    assert merged.data == b"# a note\n" + THEIRS.replace(b"filter", b"mine") + b"define x = 1\n"
+
+
+def test_removed_lines_come_back() -> None:
+    merged = take_back([lines_change(LINE, None)], CONF, OURS, THEIRS, b"# a note\n" + THEIRS)
+    assert merged.data == b"# a note\n" + OURS
+
+
+def test_edited_lines_are_a_conflict() -> None:
+    now = OURS.replace(b"nf[t]", b"nft")
+    merged = take_back([lines_change()], CONF, THEIRS, OURS, now)
+    assert merged.data == now
+    (conflict,) = merged.conflicts
+    assert (conflict.key, conflict.base, conflict.ours) == ("conbool-tui", None, LINE)
+    assert conflict.now is not None
+    assert "nft" in conflict.now
+
+
+def test_lines_that_are_gone_already() -> None:
+    now = b"# a note\n" + THEIRS
+    assert take_back([lines_change()], CONF, THEIRS, OURS, now).data == now
+
+
+def test_a_file_that_we_created_and_others_wrote_into_stays_with_their_lines() -> None:
+    ours = LINE.encode()
+    assert take_back([lines_change()], CONF, None, ours, ours).data is None
+    assert take_back([lines_change()], CONF, None, ours, b"theirs\n" + ours).data == b"theirs\n"
+    merged = take_back([lines_change()], CONF, None, ours, b"theirs\n" + ours.replace(b"nf[t]", b"nft"))
+    assert [conflict.key for conflict in merged.conflicts] == [""]
+
+
+def test_bytes_that_are_no_text_survive() -> None:
+    strange = b"\xff\x00 no text\n"
+    now = strange + OURS
+    assert take_back([lines_change()], CONF, THEIRS, OURS, now).data == strange + THEIRS
