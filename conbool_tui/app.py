@@ -25,7 +25,7 @@ from conbool_tui.errors import ExitCode
 from conbool_tui.wizard_state import WizardState
 from screens import glyphs
 from screens.base import BaseScreen
-from screens.dialogs import Question, SaveScreen, TooSmallScreen
+from screens.dialogs import Question, SaveScreen, TooSmallScreen, TypedQuestion
 from screens.flow import FLOW, FlowStep
 from screens.ports import WizardSession
 from screens.work import Job
@@ -150,7 +150,7 @@ class WizardApp(App[int], inherit_bindings=False):
             if isinstance(self.screen, BaseScreen):
                 self.screen.action_back()
             return
-        if isinstance(self.screen, Question):
+        if isinstance(self.screen, Question) and not isinstance(self.screen, TypedQuestion):
             return
         if not self.state.pending:
             self.exit(self.state.exit_code)
@@ -163,7 +163,12 @@ class WizardApp(App[int], inherit_bindings=False):
         self.push_screen(
             Question(
                 "Leave now?",
-                [self.state.pending, "Leaving changes nothing on this server."],
+                [
+                    self.state.pending,
+                    "The countdown goes on without this program."
+                    if self.state.unconfirmed is not None
+                    else "Leaving changes nothing on this server.",
+                ],
                 yes="Leave",
                 no="Stay",
             ),
@@ -218,7 +223,7 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     if app.ended_by is not None:
         return 128 + app.ended_by
     state_dir = log_file = ""
-    if app.state.receipts or app.state.failure:
+    if app.state.receipts or app.state.failure or app.state.unconfirmed:
         from conbool_tui.log import FILE
 
         state_dir, log_file = app.open_session().state_dir, FILE

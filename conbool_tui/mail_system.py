@@ -65,3 +65,12 @@ class MailSystem(Protocol):
     def health(self, plan: Plan) -> list[Problem]:
         """Is it running and answering? Empty when it is."""
         ...
+
+    def moment(self) -> str:
+        """This moment in what it logs, for ``served``, also in another process. Empty where that cannot be told."""
+        ...
+
+    def served(self, moment: str) -> list[str]:
+        """Addresses whose SMTP connections to port 25 both began and ended well after ``moment``: nothing that the client said was refused.
+        Empty where that cannot be told."""
+        ...

@@ -34,13 +34,13 @@ class MxMemory:
 
         now = self._clock()
         # What counts as Conbool's depends on these answers, so a report is only good for them.
-        basis = (answers.conbool_networks, answers.dns_expectations)
-        missing = [domain for domain in domains if not self._fresh((domain, *basis), now)]
+        keys = {domain: (domain, answers.conbool_networks, answers.dns_expectations) for domain in domains}
+        missing = [domain for domain in domains if not self._fresh(keys[domain], now)]
         if missing:
             for report in dns.mx_reports(missing, answers, own_addresses=self._host.addresses()):
                 lasting = UNKNOWN_FOR if report.conbool_only is None else KNOWN_FOR
-                self._known[(report.domain, *basis)] = (now + lasting, report)
-        return [self._known[(domain, *basis)][1] for domain in domains]
+                self._known[keys[report.domain]] = (now + lasting, report)
+        return [self._known[keys[domain]][1] for domain in domains]
 
     def _fresh(self, key: tuple[object, ...], now: float) -> bool:
         found = self._known.get(key)

@@ -8,7 +8,10 @@ from typing import Callable
 
 
 class ChangeState(str, enum.Enum):
-    """How a recorded change stands."""
+    """How a recorded change stands.
+
+    RUNNING is only told by ``find_unfinished``: the history calls a change unfinished until its journal has an end.
+    """
 
     APPLIED = "applied"
     ROLLED_BACK = "rolled back"
@@ -16,6 +19,7 @@ class ChangeState(str, enum.Enum):
     UNFINISHED = "unfinished"
     INCOMPLETE = "rollback incomplete"
     UNCONFIRMED = "waiting for confirmation"
+    RUNNING = "under way"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a running transaction: ``phase`` is lock, check, backup, stage, judge, write, reload, health, done or rollback."""
+    """One step of a running transaction: ``phase`` is lock, check, backup, judge, stage, confirm (the process that takes an unconfirmed
+    change back is started, then: the change waits), write, reload, firewall, health, done or rollback."""
 
     phase: str
     text: str

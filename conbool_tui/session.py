@@ -16,7 +16,7 @@ from conbool_tui import answers_file, closing, host_answers
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.checks.dns_model import DomainReport
-from conbool_tui.errors import CheckFailedError, UsageError
+from conbool_tui.errors import CheckFailedError, ConboolError, UsageError
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall_part import with_firewall
@@ -228,12 +228,16 @@ class Session:
         Raises:
             NeedsRootError, LockedError: it cannot begin.
             UsageError: no change waits, or not this one.
-            CheckFailedError: it is too late.
+            CheckFailedError: it could not be recorded.
+            RolledBackError, RollbackIncompleteError: it is too late.
         """
+        from conbool_tui.systems import make_system
         from conbool_tui.transaction import confirm_change
 
         self.require_root("Confirming a change")
-        return confirm_change(self.host, self.state_dir, change_id)
+        return confirm_change(
+            self.host, self.state_dir, change_id, system_for=partial(make_system, self.host)
+        )
 
     def applied_answers(self) -> Answers:
         """The answers of the newest change that is in force. Raises CheckFailedError: there is none, or it has none."""
@@ -250,6 +254,19 @@ class Session:
             "Only a change that this program applied keeps the answers it was made from.",
             "Use conbool-tui apply --answers FILE with the new values.",
         )
+
+    def _answers_in_force(self) -> Answers:
+        """The recorded answers, the defaults when nothing was applied."""
+        try:
+            return self.applied_answers()
+        except ConboolError:
+            return Answers()
+
+    def journal(self, change_id: str) -> str:
+        """The journal of one change as a text. Raises UsageError for an unknown id."""
+        from conbool_tui.transaction import journal_text
+
+        return journal_text(self.host, self.state_dir, change_id)
 
     def undo_target(self, change_id: Optional[str] = None) -> Receipt:
         """The change that ``undo`` would take back. Raises UsageError: unknown id, or nothing to take
@@ -316,7 +333,7 @@ class Session:
         """
         from conbool_tui.checks.run import run_checks
 
-        answers = answers_file.checked(answers or Answers())
+        answers = answers_file.checked(answers or self._answers_in_force())
         facts = self.detect(answers.instance)
         target = self._chosen(facts)
         findings: list[Finding] = []

@@ -7,19 +7,26 @@ A field is declared in ``answers`` only; here its text is converted and checked 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import ipaddress
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from conbool_tui import answer_forms
-from conbool_tui.answers import Answers, Inbound, Markers, Scope, SmartHost, Spam
+from conbool_tui.answers import Answers, Inbound, Markers, Prerequisites, Scope, SmartHost, Spam
+from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.errors import ConboolError, ExitCode
 from conbool_tui.facts import Detection, HostFacts, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Plan
+from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Receipt
+
+YES, NO = "yes", "no"
+"""How the draft writes the answer to a question of yes or no."""
 
 _SEPARATORS = re.compile(r"[\s,;]+")
 
@@ -65,6 +72,7 @@ FIELDS: Mapping[str, FieldSpec] = {
     spec.key: spec
     for owner, prefix in (
         (Answers, ""),
+        (Prerequisites, "prerequisites."),
         (SmartHost, "smart_host."),
         (Scope, "scope."),
         (Inbound, "inbound."),
@@ -99,21 +107,20 @@ def convert(form: str, text: str) -> Union[str, int]:
 
 
 def convert_list(form: str, text: str) -> tuple[str, ...]:
-    """The values of a list, each once.
+    """The values of a list, each once; of networks those that lie in no other.
 
     Raises:
-        FieldError: one does not have the form, or one network lies in another.
+        FieldError: one does not have the form.
     """
     values = tuple(dict.fromkeys(str(convert(form, item)) for item in split_list(text)))
-    if form == "network":
-        for first, second in answer_forms.overlaps(list(values)):
-            raise FieldError(f"{first} and {second} overlap.", "Keep the larger one only.")
-    return values
+    return answer_forms.merged(values)[0] if form == "network" else values
 
 
 # --- the draft ------------------------------------------------------------------------------------
 
 _TEXT_KEYS = (
+    "prerequisites.four_checks_green",
+    "prerequisites.dkim_selectors",
     "smart_host.host",
     "smart_host.port",
     "smart_host.tls_name",
@@ -123,12 +130,24 @@ _TEXT_KEYS = (
     "scope.mode",
     "scope.senders",
     "conbool_networks",
+    "inbound.restrict_port_25",
+    "inbound.extra_networks",
+    "inbound.firewall",
+    "inbound.relay_host",
+    "inbound.return_mode",
+    "inbound.close_despite_mx",
+    "inbound.private_networks",
+    "inbound.public_addresses",
+    "inbound.confirm_within",
+    "inbound.peer_certificate",
     "markers.trust",
     "markers.released",
     "markers.spam",
     "spam.action",
     "spam.folder",
 )
+_GROUPS = ("prerequisites", "smart_host", "scope", "inbound", "markers", "spam")
+_ONLY_CLOSED = ("inbound.confirm_within",)
 
 
 class Draft:
@@ -217,6 +236,29 @@ class Draft:
             raise KeyError(key)
         self._texts[key] = text
 
+    @property
+    def closes_port_25(self) -> bool:
+        """True when port 25 is to be closed to everybody but Conbool and the extra networks."""
+        return self._texts["inbound.restrict_port_25"] == YES
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """The networks typed so far that may connect to port 25 when it is closed to others."""
+        answers = self.answers()
+        return frozenset((*answers.conbool_networks, *answers.inbound.extra_networks))
+
+    def lets_in(self, address: str) -> bool:
+        """True when the networks typed so far let this address connect to port 25."""
+        found = ipaddress.ip_address(address)
+        return any(found in ipaddress.ip_network(network) for network in self.networks)
+
+    def let_in(self, address: str, chosen: bool) -> None:
+        """Add a single address to the extra networks, or take it out again."""
+        listed = split_list(self._texts["inbound.extra_networks"])
+        own = (address, str(ipaddress.ip_network(address)))
+        kept = [item for item in listed if item not in own]
+        self._texts["inbound.extra_networks"] = ", ".join([*kept, address] if chosen else kept)
+
     def error(self, key: str) -> Optional[FieldError]:
         """What is wrong with a field, None when it can be used."""
         if key == "domains":
@@ -230,10 +272,20 @@ class Draft:
             return None
         if key == "spam.folder" and self.text("spam.action") != "folder":
             return None
+        if key in _ONLY_CLOSED and not self.closes_port_25:
+            return None
         try:
             value = self._convert(key)
         except FieldError as error:
             return error
+        if key == "conbool_networks" and not value and self.closes_port_25:
+            return FieldError(
+                "Conbool's addresses are missing.",
+                "Type them, as the Setup Assistant shows them, or leave port 25 open: closed, it would be shut "
+                "for Conbool too.",
+            )
+        if key == "inbound.extra_networks":
+            return self._overlap(value)
         is_address = self._texts["smart_host.host"].strip().replace(".", "").isdigit()
         if key == "smart_host.tls_name" and not value and is_address:
             return FieldError("The smart host is an address.", "Type the name its certificate must carry.")
@@ -261,6 +313,14 @@ class Draft:
             )
         return None
 
+    def _overlap(self, extra: object) -> Optional[FieldError]:
+        listed = self.answers().conbool_networks
+        assert isinstance(extra, tuple)
+        for first, second in answer_forms.overlaps([*listed, *extra]):
+            told = f"{first} and {second} overlap." if first != second else f"{first} is there twice."
+            return FieldError(told, "Conbool's addresses may connect already: list them above only.")
+        return None
+
     def errors(self, keys: Optional[Iterable[str]] = None) -> dict[str, FieldError]:
         """Every error among ``keys`` (all fields when not given), in their order."""
         found = {}
@@ -274,13 +334,7 @@ class Draft:
         """The answers as they stand; a field with an error counts as not edited, so that a preview of the
         others stays possible.
         """
-        values: dict[str, dict[str, object]] = {
-            "": {},
-            "smart_host": {},
-            "scope": {},
-            "markers": {},
-            "spam": {},
-        }
+        values: dict[str, dict[str, object]] = {group: {} for group in ("", *_GROUPS)}
         for key in _TEXT_KEYS:
             group, _, name = key.rpartition(".")
             values[group][name] = self._value(key)
@@ -288,7 +342,7 @@ class Draft:
             domain: header for domain, header in self._loop_headers.items() if self._domains.get(domain)
         }
         changes: dict[str, object] = dict(values[""])
-        for group in ("smart_host", "scope", "markers", "spam"):
+        for group in _GROUPS:
             changes[group] = dataclasses.replace(getattr(self._base, group), **values[group])
         changes["domains"] = self.chosen_domains
         changes["instance"] = self.instance
@@ -297,6 +351,8 @@ class Draft:
     def _convert(self, key: str) -> object:
         spec, text = FIELDS[key], self._texts[key]
         declared = _get(Answers(), key)
+        if isinstance(declared, bool):
+            return text == YES
         if isinstance(declared, tuple):
             return convert_list(spec.form, text)
         if declared is None and not text.strip():
@@ -342,12 +398,64 @@ def _get(answers: Answers, key: str) -> object:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return YES if value else NO
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
 
 
+# --- times ----------------------------------------------------------------------------------------
+
+
+def seconds_left(moment: str, now: float) -> int:
+    """Whole seconds from ``now`` (seconds since 1970) to a moment of a receipt (ISO 8601, UTC); 0 when it is over
+    or cannot be read.
+    """
+    try:
+        until = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return 0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=datetime.timezone.utc)
+    return max(0, -int(-(until.timestamp() - now) // 1))
+
+
+def now_utc() -> datetime.datetime:
+    """This moment."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def clock_time(moment: str) -> str:
+    """The time of day of a moment of a receipt: ``14:03:20 UTC``."""
+    return f"{moment.partition('T')[2][:8]} UTC"
+
+
 # --- the whole wizard -----------------------------------------------------------------------------
+
+
+@dataclass
+class NameService:
+    """What name service publishes, as far as it was looked up in this run.
+
+    Attributes:
+        asked: domains, selectors and expectations that were asked for.
+        reports: what came back so far, by domain.
+        seconds: how long it took; None while it still runs or when it was stopped.
+    """
+
+    asked: tuple[object, ...]
+    reports: dict[str, DomainReport] = field(default_factory=dict)
+    seconds: Optional[int] = None
+
+    @staticmethod
+    def key(answers: Answers) -> tuple[object, ...]:
+        """What a look-up for these answers asks for."""
+        return (answers.domains, answers.prerequisites.dkim_selectors, answers.dns_expectations)
+
+    def count(self, status: Status) -> int:
+        """How many domains have this status."""
+        return sum(report.status is status for report in self.reports.values())
 
 
 class WizardState:
@@ -362,11 +470,17 @@ class WizardState:
         self.facts: Optional[HostFacts] = None
         self.detection: Optional[Detection] = None
         self.unfinished: Optional[Receipt] = None
+        self.unconfirmed: Optional[Receipt] = None
+        self.name_service: Optional[NameService] = None
+        self._senders: Optional[SenderReport] = None
+        self._senders_for: frozenset[str] = frozenset()
         self.draft = Draft(answers)
         self.stale = False
         self.plan: Optional[Plan] = None
         self.receipts: list[Receipt] = []
         self.findings: Optional[list[Finding]] = None
+        self.tested_at = now_utc()
+        """When the last test began."""
         self.failure: Optional[ConboolError] = None
         self.saved_to = ""
 
@@ -374,6 +488,15 @@ class WizardState:
     def postfix(self) -> Optional[PostfixFacts]:
         """Facts of the Postfix to work on, None until one is found."""
         return self.detection.postfix if self.detection else None
+
+    @property
+    def known_senders(self) -> Optional[SenderReport]:
+        """Who hands mail to port 25 today; None when that was not read, or a network was taken out since."""
+        return self._senders if self._senders_for <= self.draft.networks else None
+
+    def keep_senders(self, report: SenderReport) -> None:
+        """Keep what was read from the mail log for the answers as they stand."""
+        self._senders, self._senders_for = report, self.draft.networks
 
     def found(
         self,
@@ -394,21 +517,42 @@ class WizardState:
         if after is None:
             return
         if before is None or before.instance != after.instance:
-            self.draft = Draft(self.start_answers, domains, after.domains.all())
+            self.draft = Draft(self._starting_from(facts), domains, after.domains.all())
+            self.name_service = self._senders = None
         if instance is not None and self.draft.instance != instance:
             self.draft.instance = instance
             self.draft.keep()
 
+    def _starting_from(self, facts: HostFacts) -> Optional[Answers]:
+        """The answers to begin with. A firewall that cannot be used is left alone from the start, so that what is
+        shown is what is saved.
+        """
+        if facts.firewall is None or not facts.firewall.unusable:
+            return self.start_answers
+        given = self.start_answers or Answers()
+        return dataclasses.replace(given, inbound=dataclasses.replace(given.inbound, firewall="none"))
+
     def changed_host(self, receipt: Receipt) -> None:
-        """Take note of a change, an undo or a recovery: facts read before it no longer hold."""
+        """Take note of a change, an undo or a recovery, or of how a change ended that waited for confirmation:
+        facts read before it no longer hold.
+        """
         self.failure = None
-        self.receipts.append(receipt)
+        self.receipts = [*(item for item in self.receipts if item.id != receipt.id), receipt]
         self.stale = True
+        if receipt.state is ChangeState.UNCONFIRMED:
+            self.unconfirmed = receipt
+        elif self.unconfirmed is not None and self.unconfirmed.id == receipt.id:
+            self.unconfirmed = None
 
     @property
     def pending(self) -> str:
         """What would be lost or left undone by leaving now, in one sentence; empty when nothing."""
-        if self.unfinished is not None:
+        if self.unconfirmed is not None:
+            return (
+                f"Change {self.unconfirmed.id} waits for confirmation. It is taken back by itself at "
+                f"{clock_time(self.unconfirmed.confirm_by)} unless you run: conbool-tui confirm"
+            )
+        if self.unfinished is not None and self.unfinished.state is not ChangeState.RUNNING:
             return f"Change {self.unfinished.id} is unfinished and has not been recovered."
         if self.draft.changed:
             return "Your answers have been neither applied nor saved."
@@ -448,11 +592,17 @@ class WizardState:
                 f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}"
                 f"{_below(receipt.files)}."
             )
+        if self.unconfirmed is not None:
+            if self.unconfirmed.id not in {receipt.id for receipt in self.receipts}:
+                lines.append(f"Change {self.unconfirmed.id}: {self.unconfirmed.state.value}.")
+            lines.append(
+                f"It is taken back at {clock_time(self.unconfirmed.confirm_by)} unless you run: conbool-tui confirm"
+            )
         if self.last_applied is not None:
             lines.append(f"Take it back: conbool-tui undo {self.last_applied.id}")
         if self.failure is not None:
             lines.extend(self.failure.lines())
-        if not self.receipts and self.failure is None:
+        if not self.receipts and self.failure is None and self.unconfirmed is None:
             lines.append("Nothing was changed.")
         if self.saved_to:
             lines.append(f"Answers: {self.saved_to} (conbool-tui apply --answers {self.saved_to})")

@@ -9,10 +9,14 @@ from textual.app import ComposeResult
 
 from conbool_tui.errors import ConboolError, RollbackIncompleteError, RolledBackError
 from conbool_tui.findings import Status
+from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from screens import work
 from screens.base import WizardScreen
+from screens.dialogs import TypedQuestion
 from screens.flow import FlowStep
+from screens.texts.countdown import outcome_line
+from screens.texts.inbound import countdown_text, live_name
 from screens.texts.lines import Line, error_lines, status_line
 from screens.widgets.button import Button, button
 from screens.widgets.lines import TextPane
@@ -36,11 +40,18 @@ class ApplyScreen(WizardScreen):
         plan = self.wizard.state.plan
         if plan is None:
             return [Line("There is nothing to apply.")]
+        places = [f"{len(plan.files)} files"] if plan.files else []
+        places.extend(f"the {live_name(target.name).lower()}" for target in plan.live)
+        reload = ", then a reload" if plan.reload else ""
+        again = [Line(f"! {plan.ask_again}", "warn"), Line("")] if plan.ask_again else []
+        wait = [Line(countdown_text(plan)), Line("")] if plan.confirm_within else []
         return [
             Line("Nothing has been changed yet.", "title"),
             Line(""),
-            Line(f"Apply now: {len(plan.changes)} changes in {len(plan.files)} files, then a reload."),
+            Line(f"Apply now: {len(plan.changes)} changes in {' and '.join(places)}{reload}."),
             Line(""),
+            *again,
+            *wait,
             *(Line(f"  {number}. {change.title}") for number, change in enumerate(plan.changes, 1)),
             Line(""),
             Line("Backups are made first. If a test or the reload fails, everything is put back at once."),
@@ -68,11 +79,31 @@ class ApplyScreen(WizardScreen):
         return self.job("apply") is not None
 
     def do_apply(self) -> None:
-        """Start the transaction."""
-        state, session = self.wizard.state, self.wizard.session
-        plan = state.plan
+        """Start the transaction; ask a second time where the plan wants it."""
+        plan = self.wizard.state.plan
         if plan is None or self.busy:
             return
+        if not plan.ask_again:
+            self._apply(plan)
+            return
+
+        def answered(yes: Optional[bool]) -> None:
+            if yes:
+                self._apply(plan)
+
+        self.app.push_screen(
+            TypedQuestion(
+                "Close port 25 all the same?",
+                [plan.ask_again, "", "Type the word to go on. Esc goes back; nothing has been changed."],
+                word="close",
+                yes="Apply now",
+                no="Not yet",
+            ),
+            answered,
+        )
+
+    def _apply(self, plan: Plan) -> None:
+        session = self.wizard.session
 
         def call(report: ProgressSink) -> Receipt:
             return session.apply(plan, report)
@@ -108,6 +139,9 @@ class ApplyScreen(WizardScreen):
         for name in ("back", "history"):
             self.set_reason(name, "")
         self.query_one("#do-back", Button).set_label("Back")
+        if error is None and receipt is not None and receipt.state is ChangeState.UNCONFIRMED:
+            self._wait_for_confirmation(receipt)
+            return
         if error is None and receipt is not None and receipt.state is not ChangeState.APPLIED:
             error = RolledBackError(receipt.message or "The change was not applied.", "", "")
         if error is not None:
@@ -120,7 +154,33 @@ class ApplyScreen(WizardScreen):
         assert receipt is not None
         state.changed_host(receipt)
         state.findings = None
-        state.draft.keep()
+        self._applied(receipt)
+
+    def _wait_for_confirmation(self, receipt: Receipt) -> None:
+        from screens.confirm import ConfirmScreen
+
+        state = self.wizard.state
+        state.changed_host(receipt)
+        state.findings = None
+
+        def settled(outcome: Optional[Receipt]) -> None:
+            if outcome is not None and outcome.state is ChangeState.APPLIED:
+                self._applied(outcome)
+            elif outcome is not None:
+                self._taken_back(outcome)
+
+        self.app.push_screen(ConfirmScreen(receipt, state.draft.answers()), settled)
+
+    def _taken_back(self, receipt: Receipt) -> None:
+        self._head, self._phases = outcome_line(receipt), []
+        message = [Line(receipt.message)] if receipt.message else []
+        self._draw(*message, Line("Go back to Review with Esc to look at the plan again."))
+        self.set_reason("apply", "go back to Review first: the plan is worked out again there")
+        self.set_reason("next", "nothing has been applied")
+        self.query_one("#do-back").focus()
+
+    def _applied(self, receipt: Receipt) -> None:
+        self.wizard.state.draft.keep()
         self._head = status_line(Status.OK, f"Applied as change {receipt.id}.")
         self._draw(
             Line(""),

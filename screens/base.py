@@ -21,6 +21,7 @@ from screens import work
 from screens.flow import FlowStep, after, counter
 from screens.texts.lines import Line
 from screens.widgets.button import Button
+from screens.widgets.choice import Choice
 from screens.widgets.field import TextBox
 from screens.widgets.lines import Hint, Text
 
@@ -185,6 +186,11 @@ class BaseScreen(Screen[Any]):
         event.stop()
         self.say([Line(f"! {event.button.label}: {event.button.reason}", "warn")])
 
+    def on_choice_refused(self, event: Choice.Refused) -> None:
+        """Say why an option cannot be chosen."""
+        event.stop()
+        self.say([Line(f"! {event.value}: {event.owner.reason(event.value)}", "warn")])
+
     def set_reason(self, name: str, reason: str) -> None:
         """Disable the button ``do-<name>`` with a reason, or enable it with an empty one."""
         self.query_one(f"#do-{name}", Button).reason = reason
@@ -212,7 +218,7 @@ class BaseScreen(Screen[Any]):
     # --- work
 
     def run_job(
-        self, name: str, text: str, call: Callable[[ProgressSink], Any], *, shielded: bool = False
+        self, name: str, text: str, call: Callable[[work.Reporter], Any], *, shielded: bool = False
     ) -> work.Job:
         """Do something in a thread; a job of the same name that still runs is given up. ``text`` empty: no
         sign on the screen.
@@ -257,6 +263,15 @@ class BaseScreen(Screen[Any]):
         if self._jobs.get(event.job.name) is event.job:
             self.progressed(event.job, event.progress)
 
+    def arrived(self, job: work.Job, item: Any) -> None:
+        """Called with one piece of a running job's result."""
+
+    def on_job_item(self, event: work.JobItem) -> None:
+        """Pass a piece on, unless the job was given up."""
+        event.stop()
+        if self._jobs.get(event.job.name) is event.job:
+            self.arrived(event.job, event.item)
+
     def on_job_done(self, event: work.JobDone) -> None:
         """Call the method for the job's end, unless it was given up."""
         event.stop()
@@ -277,7 +292,7 @@ class WizardScreen(BaseScreen):
         self.help_topic = step.id
 
     def title_text(self) -> str:
-        """``Step 3 of 9 - name``."""
+        """``Step 3 of 11 - name``."""
         return f" conbool-tui   {counter(self.step)}"
 
     def go_on(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Optional
 
 from textual.app import ComposeResult
@@ -11,8 +11,8 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.receipt import ProgressSink
 from conbool_tui.wizard_state import FieldError, FieldSpec, convert
+from screens import work
 from screens.base import BaseScreen
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
@@ -29,6 +29,7 @@ _PATH = FieldSpec(
     form="file",
 )
 DEFAULT_PATH = "/root/conbool-answers.yaml"
+DEFAULT_TRANSCRIPT = "/root/conbool-test.txt"
 
 
 class Question(BaseScreen):
@@ -69,19 +70,71 @@ class Question(BaseScreen):
         self.dismiss(False)
 
 
+class TypedQuestion(Question):
+    """A question whose yes is a word to be typed. Esc is no."""
+
+    def __init__(self, question: str, lines: Sequence[str], *, word: str, yes: str, no: str) -> None:
+        super().__init__(question, lines, yes=yes, no=no)
+        self._word = word
+        self._spec = FieldSpec("typed.word", f"Type {word}", "", "general", (), None, "text")
+
+    def body(self) -> ComposeResult:
+        """The word below the text."""
+        yield from super().body()
+        yield Field(self._spec, "")
+
+    def buttons(self) -> Sequence[Button]:
+        """Yes only once the word is there."""
+        return (button(self._no, "no"), button(self._yes, "yes", self._missing))
+
+    @property
+    def _missing(self) -> str:
+        return f"type the word {self._word} first"
+
+    def first_focus(self) -> Optional[str]:
+        """The input."""
+        return "TextBox"
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The word, in whatever case."""
+        event.stop()
+        self.set_reason("yes", "" if event.value.strip().lower() == self._word else self._missing)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes to the button, it does not press it."""
+        event.stop()
+        self.query_one("#do-yes", Button).focus()
+
+
 class SaveScreen(BaseScreen):
-    """Asks where to save the answers."""
+    """Asks where to save the answers, and before it replaces a file."""
 
     DEFAULT_CSS = "SaveScreen #saved { margin-top: 1; }"
+    heading: ClassVar[str] = "Save answers"
+    purpose: ClassVar[str] = "The file repeats this set-up: sudo conbool-tui apply --answers FILE"
 
     def title_text(self) -> str:
         """What this is."""
-        return " conbool-tui   Save answers"
+        return f" conbool-tui   {self.heading}"
+
+    def default_path(self) -> str:
+        """Where it is saved when nothing else is typed."""
+        return self.wizard.state.saved_to or DEFAULT_PATH
+
+    def writer(self) -> Callable[[str], None]:
+        """What writes the file; called in a thread."""
+        answers, session = self.wizard.state.draft.answers(), self.wizard.session
+        return lambda path: session.save_answers(answers, path)
+
+    def remember(self, path: str) -> None:
+        """Called when it was written."""
+        self.wizard.state.saved_to = path
+        self.wizard.state.draft.keep()
 
     def body(self) -> ComposeResult:
         """One input."""
-        yield Text([Line("The file repeats this set-up: sudo conbool-tui apply --answers FILE"), Line("")])
-        yield Field(_PATH, self.wizard.state.saved_to or DEFAULT_PATH)
+        yield Text([Line(self.purpose), Line("")])
+        yield Field(_PATH, self.default_path())
         yield Text([Line(f"  {_PATH.help}", "dim")])
         yield Text(id="saved")
 
@@ -104,7 +157,7 @@ class SaveScreen(BaseScreen):
         self.query_one(Field).tell(None)
 
     def do_save(self) -> None:
-        """Save in a thread."""
+        """Look whether the file is there already, then save in a thread."""
         field = self.query_one(Field)
         try:
             path = str(convert("file", field.box.value))
@@ -112,10 +165,42 @@ class SaveScreen(BaseScreen):
             field.tell(error)
             field.box.focus()
             return
-        answers, session = self.wizard.state.draft.answers(), self.wizard.session
+        session, known = self.wizard.session, self.wizard.state.saved_to
 
-        def call(report: ProgressSink, path: str = path) -> str:
-            session.save_answers(answers, path)
+        def call(report: work.Reporter) -> tuple[str, bool]:
+            return path, path != known and session.path_exists(path)
+
+        self.run_job("look", "", call)
+
+    def done_look(self, found: Any, error: Optional[ConboolError]) -> None:
+        """Ask before a file is replaced."""
+        if error is not None:
+            self.query_one("#saved", Text).show(error_lines(error))
+            return
+        path, exists = found
+        if not exists:
+            self._save(path)
+            return
+
+        def answered(yes: Optional[bool]) -> None:
+            if yes:
+                self._save(path)
+
+        self.app.push_screen(
+            Question(
+                "Replace the file?",
+                [f"{path} is there already.", "What is in it now is lost."],
+                yes="Replace",
+                no="Keep it",
+            ),
+            answered,
+        )
+
+    def _save(self, path: str) -> None:
+        write = self.writer()
+
+        def call(report: work.Reporter) -> str:
+            write(path)
             return path
 
         self.run_job("save", "", call)
@@ -126,11 +211,36 @@ class SaveScreen(BaseScreen):
         if error is not None:
             shown.show(error_lines(error))
             return
-        state = self.wizard.state
-        state.saved_to = path
-        state.draft.keep()
+        self.remember(path)
         shown.show([Line(f"+ OK  Saved to {path}.", "ok")])
         self.query_one("#do-back").focus()
+
+
+class SaveTranscriptScreen(SaveScreen):
+    """Asks where to save the transcript of the last test."""
+
+    heading = "Save transcript"
+    purpose = "Everything the test said and heard, as text: for your records, or for Conbool's support."
+
+    def default_path(self) -> str:
+        """In root's home directory."""
+        return DEFAULT_TRANSCRIPT
+
+    def writer(self) -> Callable[[str], None]:
+        """The transcript is made where it is written, in the thread."""
+        state, session = self.wizard.state, self.wizard.session
+        findings, started = list(state.findings or ()), state.tested_at
+
+        def write(path: str) -> None:
+            from conbool_tui import __version__
+            from conbool_tui.checks.transcript import transcript_text
+
+            session.save_text(transcript_text(findings, started=started, version=__version__), path)
+
+        return write
+
+    def remember(self, path: str) -> None:
+        """Nothing more to do."""
 
 
 class TooSmallScreen(Screen[None]):

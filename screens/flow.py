@@ -32,7 +32,9 @@ class FlowStep:
 
 FLOW: tuple[FlowStep, ...] = (
     FlowStep("welcome", "Welcome", "screens.welcome", "WelcomeScreen"),
+    FlowStep("prerequisites", "Prerequisites", "screens.prerequisites", "PrerequisitesScreen"),
     FlowStep("smart-host", "Smart host (guide step A)", "screens.step_a", "StepAScreen", Step.A),
+    FlowStep("inbound", "Inbound mail (guide step B)", "screens.step_b", "StepBScreen", Step.B),
     FlowStep("loop", "Loop and spam (guide step C)", "screens.step_c", "StepCScreen", Step.C),
     FlowStep("release", "Release (guide step D)", "screens.step_d", "StepDScreen", Step.D),
     FlowStep("scope", "Who uses Conbool", "screens.scope", "ScopeScreen", Step.SCOPE),
@@ -49,7 +51,7 @@ def number(step: FlowStep) -> int:
 
 
 def counter(step: FlowStep) -> str:
-    """``Step 3 of 9 - name``."""
+    """``Step 3 of 11 - name``."""
     return f"Step {number(step)} of {len(FLOW)} - {step.title}"
 
 

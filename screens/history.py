@@ -107,6 +107,8 @@ class HistoryScreen(BaseScreen):
             return "no change is marked"
         if receipt.undo_of:
             return "this is an undo itself; apply the answers again instead"
+        if receipt.state is ChangeState.UNCONFIRMED:
+            return "it waits for confirmation; search again on the Welcome screen to keep it or take it back"
         if receipt.state is ChangeState.UNFINISHED:
             return "it is unfinished; choose Recover on the Welcome screen"
         if receipt.state is not ChangeState.APPLIED:

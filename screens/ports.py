@@ -56,12 +56,15 @@ class WizardSession(Protocol):
         """A change cut off by a crash."""
         ...
 
-    def recover(self, progress: Optional[ProgressSink] = None) -> Optional[Receipt]:
-        """Finish the rollback of such a change."""
+    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+        """Finish the rollback of such a change; with ``now`` also take back a change that waits for confirmation."""
         ...
 
     def check(
-        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+        self,
+        answers: Optional[Answers] = None,
+        progress: Optional[ProgressSink] = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Finding]:
         """Verify."""
         ...
@@ -97,6 +100,10 @@ class WizardSession(Protocol):
 
     def confirm(self, change_id: Optional[str] = None) -> Receipt:
         """Keep that change. Raises UsageError when there is none, CheckFailedError when it is too late."""
+        ...
+
+    def path_exists(self, path: str) -> bool:
+        """True when there is something at ``path`` that saving would replace."""
         ...
 
     def save_text(self, text: str, path: str) -> None:

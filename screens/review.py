@@ -12,9 +12,9 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.plan import Plan
 from screens import work
 from screens.base import WizardScreen, elapsed_text
-from screens.texts.diffs import file_lines
+from screens.texts.diffs import file_lines, live_lines
 from screens.texts.lines import Line, error_lines
-from screens.texts.summary import review_lines
+from screens.texts.summary import doubt_lines, review_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
 
@@ -92,11 +92,16 @@ class ReviewScreen(WizardScreen):
             self.set_reason("files", "there are no changes to show")
             return
         assert state.postfix is not None
-        summary.show(review_lines(plan, state.draft.answers(), state.postfix))
-        files.show(file_lines(plan.files))
+        summary.show(review_lines(plan, state.draft.answers(), state.postfix, self._doubts()))
+        files.show([*live_lines(plan.live), *file_lines(plan.files)])
         self.set_reason("next", "")
         self.query_one("#do-next", Button).set_label("Next: test" if plan.empty else "Next: apply")
         self.set_reason("files", "there are no changes to show" if plan.empty else "")
+
+    def _doubts(self) -> list[Line]:
+        """What the screens before found, and what was not looked at."""
+        state = self.wizard.state
+        return doubt_lines(state.draft, state.name_service, state.known_senders)
 
     def action_files(self) -> None:
         """Change between summary and files."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Optional
 
 from textual import events
@@ -15,18 +16,19 @@ from textual.widgets import Input
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.plan import Plan
-from conbool_tui.wizard_state import FIELDS, Draft, FieldError
-from screens import glyphs
-from screens.base import WIDE, WizardScreen
+from conbool_tui.wizard_state import FIELDS, NO, YES, Draft, FieldError
+from screens import glyphs, work
+from screens.base import WIDE, WizardScreen, elapsed_text
 from screens.flow import FlowStep
 from screens.texts.diffs import step_lines
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
-from screens.widgets.choice import Choice, Option
+from screens.widgets.choice import Choice, Option, Toggle
 from screens.widgets.field import Field, TextBox, field_id
 from screens.widgets.lines import Hint, Text, TextPane
 
 DEBOUNCE = 0.3
+WORKING = "Working out the changes"
 _BARS = 3
 
 
@@ -81,7 +83,7 @@ class StepScreen(WizardScreen):
                     yield from self.form()
                 yield Text(id="more")
                 yield Text(id="about")
-            yield TextPane(self.preview_title(), [Line("Working out the changes ...", "dim")], id="preview")
+            yield TextPane(self.preview_title(), [Line(f"{WORKING} ...", "dim")], id="preview")
 
     def form(self) -> ComposeResult:
         """The step's fields."""
@@ -95,12 +97,18 @@ class StepScreen(WizardScreen):
         """The input of an answer."""
         return Field(FIELDS[key], self.draft.text(key), placeholder=placeholder, label=label)
 
-    def choice(self, key: str, texts: dict[str, str]) -> Choice:
-        """The radio buttons of an answer."""
+    def choice(
+        self, key: str, texts: dict[str, str], reasons: Mapping[str, str] = MappingProxyType({})
+    ) -> Choice:
+        """The radio buttons of an answer. ``reasons``: why a word cannot be chosen."""
         words = FIELDS[key].choices
         width = max(len(word) for word in words)
-        options = [Option(word, f"{word:<{width}}  {texts[word]}") for word in words]
+        options = [Option(word, f"{word:<{width}}  {texts[word]}", reasons.get(word, "")) for word in words]
         return Choice(options, self.draft.text(key), id=field_id(key))
+
+    def toggle(self, key: str, label: str = "") -> Toggle:
+        """The check box of an answer."""
+        return Toggle(label or FIELDS[key].label, self.draft.text(key) == YES, id=field_id(key))
 
     def preview_title(self) -> str:
         """Title of the preview."""
@@ -154,6 +162,18 @@ class StepScreen(WizardScreen):
         """Keep the chosen word."""
         event.stop()
         self.chose(event.owner, event.value)
+
+    def on_toggle_changed(self, event: Toggle.Changed) -> None:
+        """Keep yes or no."""
+        event.stop()
+        self.switched(event.owner, event.value)
+
+    def switched(self, owner: Toggle, value: bool) -> None:
+        """Keep yes or no."""
+        for key in self.field_keys:
+            if field_id(key) == owner.id:
+                self.draft.set(key, YES if value else NO)
+                self.edited(key)
 
     def typed_in(self, box: Input, text: str) -> None:
         """Keep what is typed; an error already told disappears as soon as it is mended."""
@@ -231,9 +251,17 @@ class StepScreen(WizardScreen):
             self._delay.stop()
             self._delay = None
         if now:
-            self.request_plan()
+            self._plan()
         else:
-            self._delay = self.set_timer(DEBOUNCE, self.request_plan)
+            self._delay = self.set_timer(DEBOUNCE, self._plan)
+
+    def _plan(self) -> None:
+        self.request_plan(WORKING)
+
+    def waiting(self, job: work.Job) -> None:
+        """A plan that must ask name service first may take its time."""
+        if job.name == "plan":
+            self.query_one("#preview", TextPane).show([Line(elapsed_text(job), "dim")])
 
     def planned(self, plan: Optional[Plan], error: Optional[ConboolError]) -> None:
         """Show what this step adds, or why that cannot be said."""

@@ -28,13 +28,12 @@ ACTION = {
 
 
 class StepCScreen(StepScreen):
-    """Conbool's addresses, who is believed, loop headers, flagged mail."""
+    """Who is believed, loop headers, flagged mail; Conbool's addresses to read, they are edited in step B."""
 
     DEFAULT_CSS = """
     StepCScreen #headers { height: auto; max-height: 3; }
     """
     field_keys: ClassVar[tuple[str, ...]] = (
-        "conbool_networks",
         "markers.trust",
         "markers.loop_headers",
         "markers.spam",
@@ -50,7 +49,7 @@ class StepCScreen(StepScreen):
 
     def form(self) -> ComposeResult:
         """Addresses, trust, headers with one line to edit the marked one, flagged mail."""
-        yield self.field("conbool_networks", "(from the Setup Assistant, with commas)")
+        yield Text(self._addresses(), id="addresses")
         yield Text([Line("  Headers are believed from:")], classes="caption")
         yield self.choice("markers.trust", TRUST)
         yield Text([Line("  Loop header of each domain:")], classes="caption")
@@ -65,8 +64,8 @@ class StepCScreen(StepScreen):
         )
 
     def first_focus(self) -> Optional[str]:
-        """Conbool's addresses."""
-        return f"#{field_id('conbool_networks')} TextBox"
+        """Who is believed."""
+        return f"#{field_id('markers.trust')}"
 
     def opened(self) -> None:
         """Fill the list of headers."""
@@ -74,6 +73,18 @@ class StepCScreen(StepScreen):
         self._fill()
         self._show_header()
         self._show_folder()
+
+    def _addresses(self) -> list[Line]:
+        networks = self.draft.answers().conbool_networks
+        if not networks:
+            return [
+                Line(
+                    "! Conbool's addresses are not known: mail from there is told by its headers only.",
+                    "warn",
+                )
+            ]
+        shown = ", ".join(networks[:2]) + (f" and {len(networks) - 2} more" if len(networks) > 2 else "")
+        return [Line(f"  Conbool's addresses   {shown} (edit them in step B)", "dim")]
 
     # --- loop headers
 

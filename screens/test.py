@@ -10,9 +10,11 @@ from textual.binding import Binding, BindingType
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.findings import Finding
-from conbool_tui.receipt import Progress, ProgressSink
+from conbool_tui.receipt import Progress
+from conbool_tui.wizard_state import now_utc
 from screens import work
 from screens.base import WizardScreen, elapsed_text
+from screens.dialogs import SaveTranscriptScreen
 from screens.flow import FlowStep
 from screens.texts.findings import verdict
 from screens.texts.lines import Line, error_lines, finding_lines
@@ -32,6 +34,7 @@ class TestScreen(WizardScreen):
         super().__init__(step)
         self._doing = ""
         self._with_detail = False
+        self._started = now_utc()
 
     def body(self) -> ComposeResult:
         """One pane."""
@@ -42,9 +45,10 @@ class TestScreen(WizardScreen):
         none = "there is no transcript yet"
         return (
             button("Next: done", "next", "the test is still running"),
-            button("Test again", "again", "the test is still running"),
+            button("Again", "again", "the test is still running"),
             button("Stop", "stop"),
             button("Transcript", "transcript", none),
+            button("Save", "save", none),
             button("Back", "back"),
         )
 
@@ -69,8 +73,10 @@ class TestScreen(WizardScreen):
         """Test in a thread."""
         session, answers = self.wizard.session, self.wizard.state.draft.answers()
 
-        def call(report: ProgressSink) -> list[Finding]:
-            return session.check(answers, report)
+        def call(report: work.Reporter) -> list[Finding]:
+            return session.check(answers, report, report.cancelled)
+
+        self._started = now_utc()
 
         for name in ("next", "again"):
             self.set_reason(name, "the test is still running")
@@ -105,7 +111,7 @@ class TestScreen(WizardScreen):
         if error is not None:
             self.query_one("#findings", TextPane).show(error_lines(error))
             return
-        self.wizard.state.findings = list(findings)
+        self.wizard.state.findings, self.wizard.state.tested_at = list(findings), self._started
         self._show(findings)
 
     def _end(self) -> None:
@@ -119,6 +125,7 @@ class TestScreen(WizardScreen):
             self.set_reason(name, "")
         has_detail = any(finding.detail for finding in findings)
         self.set_reason("transcript", "" if has_detail else "no check left a transcript")
+        self.set_reason("save", "")
         lines: list[Line] = [verdict(findings), Line("")]
         for finding in findings:
             lines.extend(finding_lines(finding, with_detail=self._with_detail))
@@ -136,6 +143,10 @@ class TestScreen(WizardScreen):
     def do_transcript(self) -> None:
         """The Transcript button."""
         self.action_transcript()
+
+    def do_save(self) -> None:
+        """Ask where to save the transcript."""
+        self.app.push_screen(SaveTranscriptScreen())
 
     def do_next(self) -> None:
         """On to the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,10 +12,11 @@ from textual.containers import Vertical
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, HostFacts, Outcome
-from conbool_tui.receipt import Progress, ProgressSink, Receipt
+from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from screens import work
 from screens.base import WizardScreen, elapsed_text
 from screens.flow import FlowStep
+from screens.texts.countdown import outcome_line
 from screens.texts.detection import host_lines, unfinished_lines
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
@@ -23,6 +24,13 @@ from screens.widgets.choice import Choice, Option
 from screens.widgets.lines import Text, TextPane
 
 LOOKING = "Looking at this server; nothing is changed"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A change of an earlier run waits for confirmation; nothing else matters before that is decided."""
+
+    receipt: Receipt
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class WelcomeScreen(WizardScreen):
         super().__init__(step)
         self._instance: Optional[str] = None
         self._chosen = False
+        self._news: list[Line] = []
 
     def body(self) -> ComposeResult:
         """Introduction, a choice where there is one, and what was found."""
@@ -87,8 +96,11 @@ class WelcomeScreen(WizardScreen):
         """Detect in a thread."""
         instance, source = self._instance, self.wizard
 
-        def call(report: ProgressSink) -> Found:
+        def call(report: ProgressSink) -> Union[Found, Waiting]:
             session = source.open_session()
+            waiting = session.unconfirmed()
+            if waiting is not None:
+                return Waiting(waiting)
             unfinished = session.unfinished()
             facts = session.detect(instance)
             try:
@@ -108,15 +120,34 @@ class WelcomeScreen(WizardScreen):
         """Show that it is still going on."""
         self.query_one("#found", TextPane).show([Line(elapsed_text(job), "dim")])
 
-    def done_look(self, found: Optional[Found], error: Optional[ConboolError]) -> None:
+    def _ask_about(self, receipt: Receipt) -> None:
+        """Keep or take back first; then look."""
+        from screens.confirm import ConfirmScreen
+
+        def settled(outcome: Optional[Receipt]) -> None:
+            if outcome is not None:
+                self._news = [
+                    outcome_line(outcome),
+                    *([Line(f"  {outcome.message}")] if outcome.message else []),
+                ]
+                self.look()
+
+        self.wizard.state.unconfirmed = receipt
+        self.app.push_screen(ConfirmScreen(receipt, self.wizard.state.start_answers), settled)
+
+    def done_look(self, found: Union[Found, Waiting, None], error: Optional[ConboolError]) -> None:
         """Show what was found."""
         pane = self.query_one("#found", TextPane)
+        if isinstance(found, Waiting):
+            pane.show([Line(f"Change {found.receipt.id} waits for confirmation.", "warn")])
+            self._ask_about(found.receipt)
+            return
         if error is not None or found is None:
             pane.show(error_lines(error or ConboolError("Nothing was found out.")))
             self.set_reason("start", "this server could not be looked at")
             return
         self.wizard.state.found(found.facts, found.target, found.unfinished, self._instance, found.domains)
-        lines: list[Line] = []
+        lines: list[Line] = [*self._news, Line("")] if self._news else []
         if found.unfinished is not None:
             lines.extend([*unfinished_lines(found.unfinished), Line("")])
         lines.extend(host_lines(found.facts, found.target))
@@ -134,6 +165,10 @@ class WelcomeScreen(WizardScreen):
         return bool(present)
 
     def _set_reasons(self, found: Found) -> None:
+        if found.unfinished is not None and found.unfinished.state is ChangeState.RUNNING:
+            self.set_reason("recover", "another process is working on that change")
+            self.set_reason("start", "another process is changing this server; search again later")
+            return
         if found.unfinished is not None:
             self.set_reason("recover", "")
             self.set_reason("start", "recover the unfinished change first")

@@ -22,8 +22,6 @@ from conbool_tui.receipt import Progress
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
-    from conbool_tui.receipt import ProgressSink
-
 
 class CancelledError(ConboolError):
     """The admin stopped waiting; raised inside the work at its next report of progress."""
@@ -55,6 +53,15 @@ class JobProgress(Message):
         self.progress = progress
 
 
+class JobItem(Message):
+    """A running job has one more piece of its result."""
+
+    def __init__(self, job: Job, item: Any) -> None:
+        super().__init__()
+        self.job = job
+        self.item = item
+
+
 class JobDone(Message):
     """A job has ended, with a result or an error."""
 
@@ -65,15 +72,39 @@ class JobDone(Message):
         self.error = error
 
 
-def start(job: Job, owner: MessagePump, work: Callable[[ProgressSink], Any]) -> Job:
-    """Run ``work`` in a thread and post ``JobProgress`` and ``JobDone`` to ``owner``; a cancelled job posts
-    nothing more.
-    """
+class Reporter:
+    """What running work says to its screen. Called as a progress sink it ends work that was given up."""
 
-    def report(progress: Progress) -> None:
-        if job.cancelled:
+    def __init__(self, job: Job, owner: MessagePump) -> None:
+        self._job = job
+        self._owner = owner
+
+    def __call__(self, progress: Progress) -> None:
+        """Say how far the work is. Raises CancelledError: nobody waits for it any more."""
+        if self.cancelled():
             raise CancelledError("Stopped waiting.")
-        _post(owner, JobProgress(job, progress))
+        self.tell(progress)
+
+    def tell(self, progress: Progress) -> None:
+        """Say how far the work is, for work that asks ``cancelled`` itself."""
+        if not self.cancelled():
+            _post(self._owner, JobProgress(self._job, progress))
+
+    def item(self, item: Any) -> None:
+        """Hand over one piece of the result; from any thread."""
+        if not self.cancelled():
+            _post(self._owner, JobItem(self._job, item))
+
+    def cancelled(self) -> bool:
+        """True when nobody waits for the result any more."""
+        return self._job.cancelled
+
+
+def start(job: Job, owner: MessagePump, work: Callable[[Reporter], Any]) -> Job:
+    """Run ``work`` in a thread and post ``JobProgress``, ``JobItem`` and ``JobDone`` to ``owner``; a cancelled
+    job posts nothing more.
+    """
+    report = Reporter(job, owner)
 
     def run() -> None:
         result: Any = None

@@ -71,7 +71,7 @@ def run_checks(
             partial(_relay_host, host, facts, target.postfix, answers, cancelled),
             True,
         ),
-        _Part("firewall", "firewall", lambda _: _firewall(host, facts, answers)),
+        _Part("firewall", "firewall", lambda _: _firewall(target, facts, answers)),
         _Part("what was applied", "drift", lambda _: check_drift(host, state_dir)),
     ]
     findings: list[Finding] = []
@@ -112,9 +112,13 @@ def _prerequisites(facts: HostFacts, answers: Answers, cancelled: Cancelled, say
     return dns.findings(reports, answers)
 
 
-def _firewall(host: Host, facts: HostFacts, answers: Answers) -> list[Finding]:
+def _firewall(target: Detection, facts: HostFacts, answers: Answers) -> list[Finding]:
     """What the packet filter does with port 25."""
-    return []
+    if facts.firewall is None or target.postfix is None:
+        return []
+    from conbool_tui.checks.firewall import firewall_findings
+
+    return firewall_findings(facts.firewall, target.postfix, answers)
 
 
 def _certificates(host: Host, answers: Answers) -> list[Finding]:

@@ -97,6 +97,9 @@ def undo(context: Context) -> int:
     except ConboolError as error:
         log.record(session.host, "undo failed: " + "\n".join(error.lines()))
         raise
+    if receipt.state is ChangeState.UNCONFIRMED:
+        # Taking back an undo may close port 25 again.
+        receipt = confirming.after_apply(context, receipt)
     _report(context, receipt, "undo")
     return ExitCode.DONE
 

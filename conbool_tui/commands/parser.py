@@ -161,6 +161,7 @@ def make_parser() -> _Parser:
         help="one network or address a line, # starts a comment; - reads standard input",
     )
     undo.add_argument("id", metavar="ID", nargs="?", help="the change to take back (default: the newest)")
+    history.add_argument("--show", metavar="ID", help="print the journal of one change instead")
     form = answers.add_mutually_exclusive_group()
     form.add_argument("--example", action="store_true", help="an annotated example (the default)")
     form.add_argument("--schema", action="store_true", help="the JSON schema")

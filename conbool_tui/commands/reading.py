@@ -53,7 +53,10 @@ def check(context: Context) -> int:
 
 
 def history(context: Context) -> int:
-    """Print all recorded changes, newest first."""
+    """Print all recorded changes, newest first, or the journal of one."""
+    if context.options.show is not None:
+        context.data(render.printable(context.session.journal(context.options.show), keep="\n"))
+        return ExitCode.DONE
     receipts = context.session.history()
     if context.wants_json:
         context.data_json({"changes": render.json_value(list(receipts))})

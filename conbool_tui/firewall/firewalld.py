@@ -14,13 +14,15 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from conbool_tui.errors import ConboolError, HostError
 from conbool_tui.facts import FirewallFacts
 from conbool_tui.firewall.rules import EDITED, PORT, Network, Rules, merged, wanted
-from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
+
+if TYPE_CHECKING:
+    from conbool_tui.host import Host
 
 ACCEPT_PRIORITY = -25252
 """Priority of the rules that let the listed networks in: lower goes first."""

@@ -13,7 +13,7 @@ import contextlib
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from conbool_tui.errors import ConboolError, HostError
 from conbool_tui.facts import FirewallFacts
@@ -29,8 +29,10 @@ from conbool_tui.firewall.ufw_files import (
     well_formed,
     with_rules,
 )
-from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
+
+if TYPE_CHECKING:
+    from conbool_tui.host import Host
 
 CONFIGURATION = "/etc/ufw/ufw.conf"
 DEFAULTS = "/etc/default/ufw"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -236,9 +235,10 @@ def _live_change(facts: FirewallFacts, target: LiveTarget) -> Change:
 def _preview(facts: FirewallFacts, owner: FirewallOwner, before: Optional[str], after: Optional[str]) -> str:
     """What is loaded, in the words of the owner's tool."""
     if owner in (FirewallOwner.UFW, FirewallOwner.FIREWALLD):
-        # By name, because the module also holds the driver, which needs the host.
-        module = importlib.import_module(f"conbool_tui.firewall.{owner.value}")
-        return "".join(f"{line}\n" for line in module.commands(before, after, facts))
+        from conbool_tui.firewall import firewalld, ufw
+
+        tool = ufw if owner is FirewallOwner.UFW else firewalld
+        return "".join(f"{line}\n" for line in tool.commands(before, after, facts))
     target = our_rules.wanted(after)
     assert target is not None
     if owner is FirewallOwner.IPTABLES:
@@ -277,6 +277,12 @@ def _notices(facts: FirewallFacts, details: Mapping[str, str]) -> tuple[Notice, 
             f"Besides the rules that iptables shows there are others: {details['other back end']}. Both decide; ours go where "
             "iptables points to."
         )
+    if facts.owner is FirewallOwner.FIREWALLD and details.get("left"):
+        found.append(
+            f"Zones left as they are: {details['left']}. Whoever is in them is trusted or shut out already."
+        )
+    if facts.owner is FirewallOwner.UFW and details.get("ipv6") == "no":
+        found.append("ufw lets no IPv6 in at all (IPV6=no), so listed IPv6 networks cannot connect either.")
     if details.get("other rules"):
         found.append(
             f"Rules are in force that no known service loads ({details['other rules']}). If what loads them empties the whole "

@@ -11,8 +11,9 @@ import sys
 import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
-from typing import Optional
+from typing import Callable, Optional
 
 from conbool_tui import __version__, log, render
 from conbool_tui.answers import Answers
@@ -86,10 +87,10 @@ def archive(parts: Sequence[Part]) -> bytes:
     return packed.getvalue()
 
 
-def _told(make: object) -> str:
+def _told(make: Callable[[], str]) -> str:
     """What a function returns, or the error it ends with, as text."""
     try:
-        return str(make())  # type: ignore[operator]
+        return make()
     except ConboolError as error:
         return "\n".join(error.lines()) + "\n"
 
@@ -123,21 +124,18 @@ def _plan(session: Session, answers: Optional[Answers], facts: HostFacts) -> lis
 
 
 def _journals(session: Session) -> list[Part]:
-    from conbool_tui.transaction import journal_text
-
-    parts = []
     try:
         changes = list(session.history())
     except ConboolError:
         return []
-    for receipt in changes[:20]:
-        identity = receipt.id
-
-        def read(identity: str = identity) -> str:
-            return journal_text(session.host, session.state_dir, identity)
-
-        parts.append(Part(f"changes/{identity}.txt", "the journal of this change", _told(read)))
-    return parts
+    return [
+        Part(
+            f"changes/{receipt.id}.txt",
+            "the journal of this change",
+            _told(partial(session.journal, receipt.id)),
+        )
+        for receipt in changes[:20]
+    ]
 
 
 def _log(host: Host) -> str:

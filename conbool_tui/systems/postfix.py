@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from conbool_tui.errors import ConboolError
@@ -119,6 +119,17 @@ class PostfixSystem:
                 return problems
             time.sleep(_PAUSE)
 
+    def moment(self) -> str:
+        """The ends of its logs (file, inode, size) and the time."""
+        return self._watch().moment()
+
+    def served(self, moment: str) -> list[str]:
+        """From the lines ``connect from`` and ``disconnect from`` of an smtpd(8) that master(8) runs for port 25 and that still runs."""
+        sessions = self._watch().sessions(moment)
+        return list(
+            dict.fromkeys(item.address for item in sessions if item.well and self._on_port_25(item.pid))
+        )
+
     # --- details ---------------------------------------------------------------------------------------
 
     def _ailments(self, plan: Plan) -> list[Problem]:
@@ -173,6 +184,17 @@ class PostfixSystem:
         result = self._host.run(["postconf", "-c", self._directory, "-hx", name])
         return result.text().strip() if result.ok else ""
 
+    def _on_port_25(self, pid: int) -> bool:
+        """Whether a process is an smtpd of this instance for port 25: master(8) gives the service's name with ``-n``, and postscreen(8)
+        hands its clients to the one of type pass."""
+        master = self._master_pid()
+        for process in () if master is None else self._host.children(master):
+            if process.pid == pid and process.name == "smtpd":
+                words = process.command
+                service, kind = _after(words, "-n"), _after(words, "-t")
+                return kind == "pass" or (kind == "inet" and service.rpartition(":")[2] in ("smtp", "25"))
+        return False
+
     def _watch(self) -> PostfixLog:
         if self._log is None:
             file, name = self._parameter("maillog_file"), self._parameter("syslog_name")
@@ -206,6 +228,11 @@ class PostfixSystem:
 def _greeted(address: str) -> Optional[str]:
     said = banner(address, 25)
     return said if said is not None and said.startswith("220") else None
+
+
+def _after(words: Sequence[str], option: str) -> str:
+    """The word after an option, empty when there is none."""
+    return next((value for name, value in zip(words, words[1:]) if name == option), "")
 
 
 def _last_line(text: str) -> str:

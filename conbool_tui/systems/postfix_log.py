@@ -1,11 +1,16 @@
-"""What Postfix daemons complain about in the log from a moment on: file by maillog_file, syslog's files,
-systemd's journal.
+"""What Postfix daemons say in the log from a moment on, complaints and finished SMTP sessions: file by
+maillog_file, syslog's files, systemd's journal.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Optional
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
@@ -28,6 +33,20 @@ _COMMANDS = frozenset(
     ]
     + ["postmap", "postmulti", "postqueue", "postsuper", "sendmail"]
 )
+
+# smtpd(8): `connect from name[address]`, and since Postfix 3.0 counts of commands at `disconnect from`; x/y is x of y accepted.
+_SESSION = re.compile(
+    r"(\S+)/smtpd\[(\d+)\]: (connect|disconnect) from \S*\[([0-9A-Fa-f:.]+)\](?::\d+)?((?: [a-z]+=\d+(?:/\d+)?)*)\s*$"
+)
+
+
+@dataclass(frozen=True)
+class SmtpSession:
+    """A finished connection. ``well``: the client said EHLO or HELO, and everything it asked for was accepted."""
+
+    pid: int
+    address: str
+    well: bool
 
 
 class PostfixLog:
@@ -70,35 +89,101 @@ class PostfixLog:
         for path in self._files:
             lines += self._new_lines(path)
         if self._host.has_systemd():
-            lines += self._journal_lines()
+            lines += self._journal_lines(self._since)
         found = []
         for line in lines:
             match = _LINE.search(line)
             if match is None or match.group(2) in _COMMANDS:
                 continue
-            if match.group(1) == self._name or match.group(1).startswith(self._name + "/"):
+            if self._is_ours(match.group(1)):
                 found.append(f"{match.group(2)}: {match.group(3)}: {match.group(4).strip()}")
         return [text for text in dict.fromkeys(found) if text not in self._known]
+
+    def moment(self) -> str:
+        """The ends of the logs now, for ``sessions``."""
+        ends: dict[str, list[int]] = {}
+        for path in self._files:
+            try:
+                info = self._host.stat(path)
+            except ConboolError:
+                continue
+            ends[path] = [info.st_ino, info.st_size]
+        return json.dumps({"since": round(time.time(), 3), "ends": ends})
+
+    def sessions(self, moment: str) -> list[SmtpSession]:
+        """The connections to smtpd(8) processes of this instance that began and ended after ``moment``, each once.
+
+        A log that was rotated since counts from the start of the new file.
+        """
+        try:
+            known = json.loads(moment)
+            since = float(known["since"])
+            marks = {str(path): (int(end[0]), int(end[1])) for path, end in known["ends"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return []
+        found: list[SmtpSession] = []
+        for path in self._files:
+            found += self._sessions(self._new_lines(path, marks))
+        if self._host.has_systemd():
+            found += self._sessions(self._journal_lines(since))
+        return list(dict.fromkeys(found))
+
+    def _sessions(self, lines: Iterable[str]) -> list[SmtpSession]:
+        begun: dict[int, str] = {}
+        found = []
+        for line in lines:
+            match = _SESSION.search(line)
+            if match is None or not self._is_ours(match.group(1)):
+                continue
+            pid, verb, address, counts = int(match.group(2)), match.group(3), match.group(4), match.group(5)
+            if verb == "connect":
+                begun[pid] = address
+            elif begun.pop(pid, "") == address and _is_address(address):
+                found.append(SmtpSession(pid, address, _all_accepted(counts)))
+        return found
 
     def learn(self) -> None:
         """Errors logged since the mark are old ones: from now on they do not count. Fatal ones always do."""
         self._known.update(text for text in self.complaints() if ": error: " in text)
 
-    def _new_lines(self, path: str) -> list[str]:
+    def _is_ours(self, tag: str) -> bool:
+        return tag == self._name or tag.startswith(self._name + "/")
+
+    def _new_lines(self, path: str, marks: Optional[Mapping[str, tuple[int, int]]] = None) -> list[str]:
         try:
             info = self._host.stat(path)
-            inode, size = self._marks.get(path, (info.st_ino, 0))
+            inode, size = (self._marks if marks is None else marks).get(path, (info.st_ino, 0))
             start = size if inode == info.st_ino and info.st_size >= size else 0
             data = self._host.read_from(path, start, _LIMIT)
         except ConboolError:
             return []
         return data.decode("utf-8", "replace").split("\n")
 
-    def _journal_lines(self) -> list[str]:
+    def _journal_lines(self, since: float) -> list[str]:
         # 2 is syslog's facility "mail".
-        since = f"--since=@{self._since:.3f}"
-        argv = ["journalctl", "-q", "--no-pager", "-o", "short", since, "SYSLOG_FACILITY=2"]
+        begin = f"--since=@{since:.3f}"
+        argv = ["journalctl", "-q", "--no-pager", "-o", "short", begin, "SYSLOG_FACILITY=2"]
         try:
             return self._host.run(argv, timeout=15).text().split("\n")
         except ConboolError:
             return []
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _all_accepted(counts: str) -> bool:
+    """Whether counts like ``ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`` say that a client was greeted and nothing was refused."""
+    found = {}
+    for item in counts.split():
+        name, _, number = item.partition("=")
+        accepted, _, all_of_them = number.partition("/")
+        if all_of_them and accepted != all_of_them:
+            return False
+        found[name] = int(accepted)
+    return found.get("ehlo", 0) + found.get("helo", 0) > 0

@@ -1,20 +1,29 @@
-"""Changes as transactions: apply, undo, history, recovery."""
+"""Changes as transactions: apply, confirm, undo, history, recovery."""
 
 from __future__ import annotations
 
 from conbool_tui.transaction.apply import apply_plan
+from conbool_tui.transaction.confirm import confirm_change
+from conbool_tui.transaction.live import LiveFor
 from conbool_tui.transaction.merge import Conflict, UndoConflictError
-from conbool_tui.transaction.receipts import find_unfinished, list_changes
+from conbool_tui.transaction.receipts import find_unconfirmed, find_unfinished, list_changes
+from conbool_tui.transaction.record import load_plan
 from conbool_tui.transaction.recover import SystemFor, recover
+from conbool_tui.transaction.story import journal_text
 from conbool_tui.transaction.undo import undo_change
 
 __all__ = [
     "Conflict",
+    "LiveFor",
     "SystemFor",
     "UndoConflictError",
     "apply_plan",
+    "confirm_change",
+    "find_unconfirmed",
     "find_unfinished",
+    "journal_text",
     "list_changes",
+    "load_plan",
     "recover",
     "undo_change",
 ]

@@ -2,7 +2,8 @@
 it announces.
 
 Every line has ``n`` (counting from 1), ``time``, ``do`` (the kind) and ``text`` (for people). The first
-line has ``format``. A line cut off by a crash announces an effect that never began, so it is skipped.
+line has ``format``. A line cut off by a crash announces an effect that never began, so it is skipped. Only
+who holds the lock writes.
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ class Kind:
     WRITE = "write"
     REMOVE = "remove"
     RELOAD = "reload"
+    GUARD = "guard"
+    PUT = "put rules"
+    IN_FORCE = "rules in force"
     HEALTH = "health"
+    AWAIT = "await confirmation"
     COMMIT = "commit"
     ROLLBACK = "rollback"
     RESTORE = "restore"
+    PUT_BACK = "put rules back"
     ROLLED_BACK = "rolled back"
     INCOMPLETE = "incomplete"
 

@@ -1,22 +1,56 @@
 """Three-way take-back of one file: base (before us), ours (as we left it), now (as it is, with the
 admin's later edits).
 
-A key or block of ours that still has our value goes back to its base value; everything else stays as it
+A key, block or tagged line of ours that still has our value goes back to its base value; everything else stays as it
 is now. A key of ours that the admin changed since is a conflict: nothing is written then.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from conbool_tui.errors import ConboolError, RollbackIncompleteError
+from conbool_tui.firewall import tagged_lines
 from conbool_tui.plan import Change, ChangeKind
 from conbool_tui.postfix_config import ConfigTextError, MainCf, MasterCf
 
-_Text = Union[MainCf, MasterCf]
+
+class TaggedText:
+    """A text file in which only the lines with our tag are ours (``firewall.tagged_lines``)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @classmethod
+    def parse(cls, data: bytes) -> TaggedText:
+        """Any bytes are such a file."""
+        return cls(data)
+
+    def get(self, tag: str) -> Optional[str]:
+        """Our lines, None when there are none."""
+        return tagged_lines.get(self._data, tag)
+
+    def put(self, tag: str, value: Optional[str]) -> None:
+        """Replace our lines."""
+        self._data = tagged_lines.put(self._data, tag, value)
+
+    def copy(self) -> TaggedText:
+        """An independent copy."""
+        return TaggedText(self._data)
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return self._data
+
+
+_Text = Union[MainCf, MasterCf, TaggedText]
+_PARSERS: Mapping[ChangeKind, Callable[[bytes], _Text]] = {
+    ChangeKind.PARAMETER: MainCf.parse,
+    ChangeKind.LINES: TaggedText.parse,
+}
 
 
 @dataclass(frozen=True)
@@ -73,12 +107,16 @@ def take_back(
     if now == base:
         return Merge(now)
     whole = Merge(now, (Conflict(path, "", _text(base), _text(ours), _text(now)),))
-    keyed = [change for change in changes if change.path == path and change.kind is not ChangeKind.FILE]
-    if not keyed or base is None or ours is None or now is None:
+    keyed = [
+        change
+        for change in changes
+        if change.path == path and change.kind not in (ChangeKind.FILE, ChangeKind.FIREWALL)
+    ]
+    if not keyed or ours is None or now is None:
         return whole
-    parse: Callable[[bytes], _Text] = (
-        MainCf.parse if keyed[0].kind is ChangeKind.PARAMETER else MasterCf.parse
-    )
+    if base is None:
+        return _out_of_new_file(keyed, whole, ours, now)
+    parse = _PARSERS.get(keyed[0].kind, MasterCf.parse)
     try:
         before, applied, current = parse(base), parse(ours), parse(now)
         conflicts = []
@@ -101,13 +139,28 @@ def take_back(
     except ConfigTextError:
         return whole
     exact = _line_merge(ours, base, now)
-    if exact is not None and _meaning(parse(exact)) == _meaning(reference):
+    if exact is not None and _meaning(parse(exact), keyed) == _meaning(reference, keyed):
         return Merge(exact)
     return Merge(reference.to_bytes())
 
 
+def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: bytes) -> Merge:
+    """Take our tagged lines out of a file that we created and somebody wrote into since."""
+    if any(change.kind is not ChangeKind.LINES for change in keyed):
+        return whole
+    applied, current = TaggedText.parse(ours), TaggedText.parse(now)
+    for change in keyed:
+        value = current.get(change.key)
+        if value is None:
+            continue
+        if value != applied.get(change.key):
+            return whole
+        current.put(change.key, None)
+    return Merge(current.to_bytes() or None)
+
+
 def _get(text: _Text, change: Change) -> Optional[str]:
-    if isinstance(text, MainCf):
+    if isinstance(text, (MainCf, TaggedText)):
         return text.get(change.key)
     if change.kind is ChangeKind.SERVICE_BLOCK:
         return text.block(change.key)
@@ -117,6 +170,9 @@ def _get(text: _Text, change: Change) -> Optional[str]:
 
 
 def _put(text: _Text, change: Change, value: Optional[str]) -> None:
+    if isinstance(text, TaggedText):
+        text.put(change.key, value)
+        return
     if isinstance(text, MainCf):
         if value is None:
             text.remove(change.key)
@@ -140,8 +196,13 @@ def _put(text: _Text, change: Change, value: Optional[str]) -> None:
         text.set_option(name, kind, option, value)
 
 
-def _meaning(text: _Text) -> object:
-    """What the mail system reads from the file, in a form that can be compared."""
+def _meaning(text: _Text, keyed: Sequence[Change]) -> object:
+    """What its reader takes from the file, in a form that can be compared."""
+    if isinstance(text, TaggedText):
+        rest = text.copy()
+        for change in keyed:
+            rest.put(change.key, None)
+        return [text.get(change.key) for change in keyed], rest.to_bytes()
     if isinstance(text, MainCf):
         return {name: text.get(name) for name in text.names()}
     try:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from conbool_tui.errors import CheckFailedError
-from conbool_tui.host import FileState
+from conbool_tui.host import FileState, Host
 from conbool_tui.mail_system import MailTarget
-from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
 from conbool_tui.transaction.store import Store
 
 FILES = "files.json"
@@ -124,6 +124,11 @@ def load(store: Store, change_id: str) -> Record:
         raise _damaged(store, change_id, str(error)) from None
 
 
+def load_plan(host: Host, state_dir: str, change_id: str) -> Plan:
+    """The plan of a recorded change. Raises as ``load``."""
+    return load(Store(host, state_dir), change_id).plan
+
+
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """The plan as JSON values; contents of files as checksums, their bytes lie beside it."""
     document = dataclasses.asdict(dataclasses.replace(plan, files=()))
@@ -164,6 +169,11 @@ def _plan_from_json(document: Mapping[str, Any], contents: Mapping[str, FileEntr
         ),
         reload=tuple(document["reload"]),
         health_ports=tuple(document["health_ports"]),
+        # Not in records of the first version.
+        live=tuple(LiveTarget(**item) for item in document.get("live", ())),
+        confirm_within=int(document.get("confirm_within", 0)),
+        answers=str(document.get("answers", "")),
+        ask_again=str(document.get("ask_again", "")),
     )
 
 

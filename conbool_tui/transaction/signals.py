@@ -10,6 +10,8 @@ from types import FrameType
 from typing import Any, Optional
 
 _NOTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Stopped in the middle it would hold the lock, and nobody could take the change back.
+_IGNORED = (signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
 
 
 class Stopped(Exception):  # noqa: N818 - it is a request, not an error
@@ -35,8 +37,8 @@ class Signals:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Signals]:
-    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them; only the main thread can, elsewhere
-    nothing is changed.
+    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, and do not let a terminal stop the work;
+    only the main thread can, elsewhere nothing is changed.
     """
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
@@ -48,6 +50,8 @@ def deferred() -> Iterator[Signals]:
             # A signal that is ignored (nohup) stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 old[number] = signal.signal(number, signals.note)
+        for number in _IGNORED:
+            old[number] = signal.signal(number, signal.SIG_IGN)
         yield signals
     finally:
         for number, handler in old.items():

@@ -5,8 +5,9 @@ Layout, all of it for root only (folders 0700, files 0600)::
     lock                              flock(2) of the run that works now
     changes/<ID>/journal.jsonl        what was done, one line before each effect
     changes/<ID>/plan.json            the plan with every single change
-    changes/<ID>/files.json           every file before and after: owner, mode, times, attributes, links,
-    checksum changes/<ID>/before/, after/      the contents
+    changes/<ID>/files.json           every file before and after: owner, mode, times, attributes, links, checksum
+    changes/<ID>/before/, after/      the contents
+    changes/<ID>/guard, guard.json    the process that takes an unconfirmed change back: its lock, its first word
 """
 
 from __future__ import annotations

@@ -8,18 +8,21 @@ from typing import Optional
 from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import FileState, Host
 from conbool_tui.mail_system import MailSystem, Problem
-from conbool_tui.plan import Change, FileTarget, Plan
+from conbool_tui.plan import Change, FileTarget, LiveTarget, Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction import record as records
+from conbool_tui.transaction.apply import waits
+from conbool_tui.transaction.guarding import StartGuard, start_process
+from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.lock import locked, locked_configuration
 from conbool_tui.transaction.merge import Conflict, UndoConflictError, take_back
 from conbool_tui.transaction.preflight import entry_for, nothing_changed, require_root
-from conbool_tui.transaction.receipts import OPEN_STATES, list_changes
+from conbool_tui.transaction.receipts import OPEN_STATES, list_changes, receipt_of
 from conbool_tui.transaction.record import FileEntry, Record
 from conbool_tui.transaction.recover import SystemFor, recover
 from conbool_tui.transaction.signals import deferred
 from conbool_tui.transaction.store import Store
-from conbool_tui.transaction.work import Observer, Tools, Work, bare, reason_of, sentence
+from conbool_tui.transaction.work import Observer, Tools, Work, bare, mail_files, reason_of, sentence
 
 
 def undo_change(
@@ -29,19 +32,27 @@ def undo_change(
     change_id: Optional[str] = None,
     progress: Optional[ProgressSink] = None,
     observer: Optional[Observer] = None,
+    *,
+    live_for: LiveFor = real_live,
+    start_guard: StartGuard = start_process,
 ) -> Receipt:
     """Take a change back; it works whether or not the configuration is valid and the mail system runs.
 
-    A file that is as we left it gets its old bytes and times back. In one edited since, only our keys and
-    blocks go back. An unfinished change is taken back by finishing its rollback. An undo is a change too
-    and can itself be undone.
+    A file that is as we left it gets its old bytes and times back. In one edited since, only our keys, blocks
+    and lines go back. Firewall rules go back first; a firewall that cannot be asked does not keep the files
+    from coming back. An unfinished change, and one that waits for confirmation, is taken back by rolling it
+    back. An undo is a change too and can itself be undone; where the first change had to be confirmed, that
+    has to be, too.
 
     Args:
         system_for: gives the mail system a change belongs to.
         change_id: the change; the newest applied one that is no undo when None.
+        live_for: gives the driver of a live target.
+        start_guard: starts the process that takes an unconfirmed change back.
 
     Raises:
         UsageError: no such change, or it is not applied.
+        CheckFailedError: another change waits for confirmation.
         NeedsRootError, LockedError: it cannot begin.
         UndoConflictError: later edits touch the same keys; nothing was changed.
         CheckFailedError, RolledBackError, RollbackIncompleteError: as apply_plan.
@@ -49,8 +60,13 @@ def undo_change(
     chosen = _choose(list_changes(host, state_dir), change_id)
     require_root(host)
     if chosen.state in OPEN_STATES:
-        receipt = recover(host, state_dir, system_for, progress, observer)
-        return receipt if receipt is not None else _choose(list_changes(host, state_dir), chosen.id)
+        receipt = recover(
+            host, state_dir, system_for, progress, observer, live_for=live_for, now=True, only=chosen.id
+        )
+        receipt = receipt or receipt_of(host, state_dir, chosen.id)
+        if receipt.state is not ChangeState.APPLIED:
+            return receipt
+        # It was confirmed a moment ago: now it is a change like any other.
     store = Store(host, state_dir)
     with nothing_changed():
         store.prepare()
@@ -59,7 +75,16 @@ def undo_change(
         chosen = _choose(list_changes(host, state_dir), chosen.id)
         record = records.load(store, chosen.id)
         with locked_configuration(host, record.plan.config_directory), deferred() as signals:
-            tools = Tools(host, store, system_for(record.target), progress, observer, signals)
+            tools = Tools(
+                host,
+                store,
+                system_for(record.target),
+                progress,
+                observer,
+                signals,
+                live_for,
+                start_guard,
+            )
             tools.tell(Progress("check", f"Looking at what change {record.id} left.", 0, 1))
             return _take_back(tools, record)
 
@@ -69,6 +94,8 @@ def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
     unfinished = next((item for item in receipts if item.state in OPEN_STATES), None)
     if unfinished is not None and change_id in (None, unfinished.id):
         return unfinished
+    if unfinished is not None and unfinished.state is ChangeState.UNCONFIRMED:
+        raise waits(unfinished, late=False)
     if unfinished is not None:
         raise UsageError(
             f"Change {unfinished.id} is {unfinished.state.value} and must be taken back first.",
@@ -98,17 +125,55 @@ def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
 
 def _take_back(tools: Tools, old: Record) -> Receipt:
     with nothing_changed():
-        entries = _entries(tools.host, old)
-    plan = _inverse(old.plan, entries, _ports(tools.store, old))
+        entries, conflicts = _entries(tools.host, old)
+        rules = _Rules(tools, old)
+    if conflicts or rules.conflicts:
+        raise UndoConflictError(old.id, [*rules.conflicts, *conflicts])
+    plan = _inverse(old.plan, entries, rules.targets, _ports(tools.store, old))
+    # Taking back must not be taken back by itself; making a change effective again is a change as it was at first.
+    seconds = _first(tools.store, old).plan.confirm_within if old.backward else 0
+    plan = dataclasses.replace(plan, confirm_within=seconds if entries or rules.targets else 0)
     record = Record(
         tools.store.new_id(), plan, entries, (), old.id, _own_folders(tools.store, old), not old.backward
     )
     state = _SystemState(tools, plan)
     work = Work(tools, record)
-    reload = state.running and bool(entries)
     return work.run(
-        judge=list, reload=reload, health=state.health_after, message=lambda: state.message(record)
+        judge=list,
+        reload=state.running,
+        health=state.health_after,
+        message=lambda: " ".join(filter(None, [state.message(record), *rules.notes])),
     )
+
+
+class _Rules:
+    """The firewall rules to be put back, from what is in force now: a firewall that is gone is no reason to refuse an undo."""
+
+    def __init__(self, tools: Tools, old: Record) -> None:
+        self.targets: tuple[LiveTarget, ...] = ()
+        self.conflicts: list[Conflict] = []
+        self.notes: list[str] = []
+        for target in reversed(old.plan.live):
+            if not tools.host.live:
+                self.notes.append(f"This is not the running system: {target.name} was not looked at.")
+                continue
+            try:
+                now = tools.live(target.name).read()
+            except ConboolError as error:
+                self.notes.append(
+                    f"The firewall rules were not looked at ({target.name}): {reason_of(error)}"
+                )
+                continue
+            self._decide(target, now)
+
+    def _decide(self, target: LiveTarget, now: Optional[str]) -> None:
+        if now == target.before:
+            if now != target.after:
+                self.notes.append(f"The firewall rules ({target.name}) were as before already.")
+        elif now in (target.after, None):
+            self.targets += (LiveTarget(target.name, now, target.before),)
+        else:
+            self.conflicts.append(Conflict(target.name, "", target.before, target.after, now))
 
 
 class _SystemState:
@@ -119,7 +184,8 @@ class _SystemState:
         self._host = tools.host
         self._plan = plan
         self._notes: list[str] = []
-        self.running = tools.host.live and self._runs()
+        self._concerned = bool(mail_files(plan))
+        self.running = tools.host.live and self._concerned and self._runs()
         # ready() also remembers what the system says now, for the comparison afterwards.
         self._was_well = self.running and not self._ready() and not self._ask(bare(plan))
 
@@ -154,7 +220,7 @@ class _SystemState:
     def message(self, record: Record) -> str:
         """What the admin should know beside the success."""
         notes = list(self._notes)
-        if self._host.live and record.entries and not self.running:
+        if self._host.live and self._concerned and not self.running:
             notes.append("The mail system was not running: its files are back, nothing was reloaded.")
         kept = [folder for folder in record.removed_folders if self._host.is_dir(folder)]
         notes.extend(f"{folder} was kept: it holds files that are not ours." for folder in kept)
@@ -163,7 +229,7 @@ class _SystemState:
         return " ".join(notes)
 
 
-def _entries(host: Host, old: Record) -> tuple[FileEntry, ...]:
+def _entries(host: Host, old: Record) -> tuple[tuple[FileEntry, ...], list[Conflict]]:
     conflicts: list[Conflict] = []
     entries: list[FileEntry] = []
     for item in old.entries:
@@ -177,9 +243,7 @@ def _entries(host: Host, old: Record) -> tuple[FileEntry, ...]:
             continue
         entry = entry_for(host, item.path, data, merged.data, 0o644)
         entries.append(_with_metadata(entry, item, exact=merged.data == base and item.before is not None))
-    if conflicts:
-        raise UndoConflictError(old.id, conflicts)
-    return tuple(entries)
+    return tuple(entries), conflicts
 
 
 def _with_metadata(entry: FileEntry, old: FileEntry, *, exact: bool) -> FileEntry:
@@ -196,8 +260,10 @@ def _with_metadata(entry: FileEntry, old: FileEntry, *, exact: bool) -> FileEntr
     return dataclasses.replace(entry, after=after, keep_times=True)
 
 
-def _inverse(plan: Plan, entries: tuple[FileEntry, ...], ports: tuple[int, ...]) -> Plan:
-    touched = {entry.path for entry in entries}
+def _inverse(
+    plan: Plan, entries: tuple[FileEntry, ...], rules: tuple[LiveTarget, ...], ports: tuple[int, ...]
+) -> Plan:
+    touched = {entry.path for entry in entries} | {target.name for target in rules}
     changes = tuple(
         Change(
             change.kind,
@@ -222,7 +288,9 @@ def _inverse(plan: Plan, entries: tuple[FileEntry, ...], ports: tuple[int, ...])
         )
         for entry in entries
     )
-    return dataclasses.replace(plan, changes=changes, files=files, notices=(), health_ports=ports)
+    return dataclasses.replace(
+        plan, changes=changes, files=files, notices=(), health_ports=ports, live=rules, ask_again=""
+    )
 
 
 def _ports(store: Store, old: Record) -> tuple[int, ...]:

@@ -2,9 +2,12 @@
 
 Every live effect is announced in the journal first. Order of writing (why: no reader may meet a reference
 to something that is not there): new files, then files by the mail system's rank (tables, master.cf,
-main.cf), then reload, then files that go away. Taking back runs the ranks the other way round. Between
-master.cf and main.cf nothing uses the new services yet; a main.cf written first would name transports
-that do not run.
+main.cf), then reload, then the firewall's rules, then files that go away. Taking back runs the ranks the
+other way round and opens the firewall first. Between master.cf and main.cf nothing uses the new services
+yet; a main.cf written first would name transports that do not run.
+
+A change that must be confirmed does not end with a commit: a guard process, started before anything is
+touched, takes it back when its time is over, or at once when this process dies before it got that far.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import posixpath
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from conbool_tui.errors import (
     CheckFailedError,
@@ -25,26 +29,32 @@ from conbool_tui.errors import (
 )
 from conbool_tui.host import FileState, Host
 from conbool_tui.mail_system import MailSystem, Problem
-from conbool_tui.plan import Plan
+from conbool_tui.plan import LiveTarget, Plan
 from conbool_tui.receipt import Progress, ProgressSink, Receipt
+from conbool_tui.transaction import live
 from conbool_tui.transaction import record as records
-from conbool_tui.transaction.journal import Journal, Kind
+from conbool_tui.transaction.deadline import Deadline
+from conbool_tui.transaction.guarding import Guard, StartGuard, start_process
+from conbool_tui.transaction.journal import Entry, Journal, Kind
 from conbool_tui.transaction.merge import Conflict, take_back
 from conbool_tui.transaction.receipts import receipt_of
 from conbool_tui.transaction.record import FileEntry, Record
 from conbool_tui.transaction.signals import Signals, Stopped
 from conbool_tui.transaction.store import Store
 
+if TYPE_CHECKING:
+    from conbool_tui.firewall.driver import LiveRules
+
 Observer = Callable[[str], None]
 """Called around every step with its name (``before``, ``announced`` or ``done``, the kind, the path); the
 tests inject failures there.
 """
 
-LIVE_KINDS = frozenset((Kind.FOLDER, Kind.WRITE, Kind.REMOVE, Kind.RELOAD))
+LIVE_KINDS = frozenset((Kind.FOLDER, Kind.WRITE, Kind.REMOVE, Kind.RELOAD, Kind.PUT))
 
 
 class ProblemsError(ConboolError):
-    """The mail system refused; ``problems`` says what."""
+    """The mail system or the firewall refused; ``problems`` says what."""
 
     def __init__(self, what: str, problems: list[Problem]) -> None:
         parts = [problem.text + (f" ({problem.detail})" if problem.detail else "") for problem in problems]
@@ -62,6 +72,16 @@ class Tools:
     progress: Optional[ProgressSink] = None
     observer: Optional[Observer] = None
     signals: Signals = dataclasses.field(default_factory=Signals)
+    live_for: live.LiveFor = live.real_live
+    start_guard: StartGuard = start_process
+    probe_networks: Sequence[str] = ()
+    _drivers: dict[str, LiveRules] = dataclasses.field(default_factory=dict, init=False)
+
+    def live(self, name: str) -> LiveRules:
+        """The driver of a live target; always the same object, because drivers may remember what they read."""
+        if name not in self._drivers:
+            self._drivers[name] = self.live_for(self.host, name)
+        return self._drivers[name]
 
     def tell(self, progress: Progress) -> None:
         """Report progress. A watcher whose terminal is gone (OSError) is no reason to stop."""
@@ -87,12 +107,15 @@ class Work:
         self.record = record
         self.backward = record.backward
         self.journal = Journal(tools.host, tools.store.folder(record.id))
+        self.rules: tuple[LiveTarget, ...] = record.plan.live if tools.host.live else ()
+        self.confirm_within = record.plan.confirm_within if tools.host.live else 0
         self.touched = False
         self.rolling = False
+        self._guard_process: Optional[Guard] = None
         self._begun = False
         self._committed = False
         self._folder_times: dict[str, tuple[int, int]] = {}
-        self._total = 6 + len(record.entries)
+        self._total = 6 + len(record.entries) + len(self.rules) + (2 if self.confirm_within else 0)
         self._done = 0
 
     # --- telling ---------------------------------------------------------------------------------------
@@ -135,14 +158,16 @@ class Work:
         judge: Callable[[], list[Problem]],
         reload: bool,
         health: Callable[[], list[Problem]],
+        judge_rules: Callable[[], list[Problem]] = list,
         message: Callable[[], str] = lambda: "",
     ) -> Receipt:
-        """Do it all.
+        """Do it all. A change that must be confirmed is left waiting for that (state UNCONFIRMED).
 
         Args:
             judge: what the mail system says about the staged configuration.
             reload: whether a running mail system is to read the files.
             health: whether it is well afterwards; problems roll back.
+            judge_rules: what the firewall says about the new rules.
             message: what to record with the commit.
 
         Raises:
@@ -152,18 +177,27 @@ class Work:
         """
         try:
             self._begin(reload)
-            self._prepare(judge)
+            self._prepare(judge, judge_rules)
+            if self.confirm_within:
+                self._start_guard()
+            if self.backward:
+                self._put_rules()
             self._write()
             if reload:
                 self._reload()
+            if not self.backward:
+                self._put_rules()
             self._remove()
-            if reload:
-                self._health(health)
+            if reload or self.rules:
+                self._health(health if reload else list)
             self.tools.signals.check()
-            self._step(Kind.COMMIT, "Everything is done.", self._mark_committed, message=message())
-            self.tell("done", f"Change {self.record.id} is recorded.")
+            if self.confirm_within:
+                self._await(message())
+            else:
+                self._step(Kind.COMMIT, "Everything is done.", self._mark_committed, message=message())
+                self.tell("done", f"Change {self.record.id} is recorded.")
         except BaseException as error:  # whatever it was, the old state comes back first
-            if self._committed:
+            if self._committed or self._commit_is_written():
                 return self._receipt()
             if not self.touched:
                 raise self._abandon(error) from error
@@ -172,6 +206,52 @@ class Work:
 
     def _mark_committed(self) -> None:
         self._committed = True
+
+    def _commit_is_written(self) -> bool:
+        """Whether the journal says that all is done though writing it failed (the disk took the line, not its sync): the next start would
+        believe it, so nothing may be taken back."""
+        with contextlib.suppress(ConboolError):
+            entries = self.journal.read()
+            return bool(entries) and entries[-1]["do"] == Kind.COMMIT
+        return False
+
+    # --- confirmation ----------------------------------------------------------------------------------
+
+    def _start_guard(self) -> None:
+        self.tell("confirm", "Starting the process that takes the change back unless it is confirmed.")
+        if self._guard_process is None:
+            self._guard_process = Guard(
+                self.host,
+                self.tools.store,
+                self.record.id,
+                self.tools.start_guard,
+                self.tools.signals.check,
+            )
+        self._observe("before", "start guard", "")
+        pid = self._guard_process.start()
+        self._step(Kind.GUARD, "A process that takes the change back by itself is ready.", pid=pid)
+
+    def _await(self, message: str) -> None:
+        """Leave the change waiting; from here on the guard, a confirmation or the next start decides."""
+        if self._guard_process is None or not self._guard_process.alive():
+            self._start_guard()
+        networks = list(self.tools.probe_networks)
+        moment = ""
+        with contextlib.suppress(ConboolError):
+            moment = self.system.moment() if networks else ""
+        self.tools.signals.check()
+        deadline = Deadline.start(self.host, self.confirm_within)
+        self._step(
+            Kind.AWAIT,
+            f"Everything is done; it is taken back at {deadline.by} unless it is confirmed.",
+            self._mark_committed,
+            **deadline.fields(),
+            by_probe=bool(networks),
+            networks=networks,
+            moment=moment,
+            message=message,
+        )
+        self.tell("confirm", f"Change {self.record.id} waits for confirmation until {deadline.by}.")
 
     def _receipt(self) -> Receipt:
         return receipt_of(self.host, self.tools.store.path, self.record.id)
@@ -193,9 +273,11 @@ class Work:
             files=[entry.path for entry in self.record.entries],
             reloads=reload,
             commands=list(plan.reload),
+            rules=[target.name for target in self.rules],
+            confirm_within=self.confirm_within,
         )
 
-    def _prepare(self, judge: Callable[[], list[Problem]]) -> None:
+    def _prepare(self, judge: Callable[[], list[Problem]], judge_rules: Callable[[], list[Problem]]) -> None:
         self.tell("backup", "Keeping a copy of every file.")
         records.save(self.tools.store, self.record)
         self._step(Kind.BACKED_UP, "Every file is kept with owner, mode, times and attributes.")
@@ -204,6 +286,9 @@ class Work:
         problems = judge()
         if problems:
             raise ProblemsError("The mail system's own tools refuse the new configuration", problems)
+        problems = judge_rules()
+        if problems:
+            raise ProblemsError("The firewall's own tool refuses the new rules", problems)
         self._step(Kind.JUDGED, "The staged copy is valid.")
         self.tools.signals.check()
         self.tell("stage", "Writing the new contents beside the files.")
@@ -288,6 +373,28 @@ class Work:
         if problems:
             raise ProblemsError("The mail system could not be reloaded", problems)
 
+    def _put_rules(self) -> None:
+        for target in self.rules:
+            if target.before == target.after:
+                continue
+            self.tools.signals.check()
+            driver = self.tools.live(target.name)
+            live.check_rules(driver, target)
+            self.tell("firewall", f"Putting the firewall rules in force ({target.name}).")
+            self.touched = True
+            problems: list[Problem] = []
+            self._step(
+                Kind.PUT,
+                "Put the new rules in force.",
+                partial(_collect, problems, driver, target.after),
+                path=target.name,
+                before=target.before,
+                after=target.after,
+            )
+            if problems:
+                raise ProblemsError(f"The firewall did not take the rules ({target.name})", problems)
+            self._step(Kind.IN_FORCE, "The new rules are in force.", path=target.name)
+
     def _remove(self) -> None:
         for entry in self.record.entries:
             if entry.after is None and entry.before is not None:
@@ -315,8 +422,12 @@ class Work:
 
     def _health(self, health: Callable[[], list[Problem]]) -> None:
         self.tools.signals.check()
-        self.tell("health", "Asking the mail system whether it is well.")
-        self._step(Kind.HEALTH, "The mail system is asked whether it is well.")
+        self.tell("health", "Looking whether all is well.")
+        self._step(Kind.HEALTH, "The mail system is asked whether it is well, the firewall what it does.")
+        for target in self.rules:
+            problems = live.settled(self.tools.live(target.name), target.after)
+            if problems:
+                raise ProblemsError("The firewall is not as it should be after the change", problems)
         problems = health()
         if problems:
             raise ProblemsError("The mail system is not well after the change", problems)
@@ -379,16 +490,21 @@ class RollBack:
         work: the transaction.
         reason: why, one sentence.
         running: whether the mail system was to be reloaded by the change.
-        accept: take a file with later edits, and a mail system that is not well, as they are.
+        accept: take a file or rules with later edits, and a mail system that is not well, as they are.
+        may_start: start a mail system that does not run; no while the system goes down.
     """
 
-    def __init__(self, work: Work, reason: str, *, running: bool, accept: bool = False) -> None:
+    def __init__(
+        self, work: Work, reason: str, *, running: bool, accept: bool = False, may_start: bool = True
+    ) -> None:
         self.work = work
         self.host = work.host
         self.reason = reason
         self.running = running
         self.accept = accept
+        self.may_start = may_start
         self.left: list[Leftover] = []
+        self._failed: set[str] = set()
         self.conflicts: list[Conflict] = []
 
     def after_failure(self) -> ConboolError:
@@ -417,6 +533,10 @@ class RollBack:
         entries = work.journal.read()
         announced = {entry["path"] for entry in entries if entry["do"] in (Kind.WRITE, Kind.REMOVE)}
         staged = [path for entry in entries if entry["do"] == Kind.STAGE for path in entry["temporary"]]
+        rules = live.announced(entries, work.rules)
+        for target in rules:
+            self._try(target.name, partial(self._restore_rules, target, entries))
+        failed = set(self._failed)
         work.clean_staged(staged)
         changed = [entry for entry in work.ordered(backward=not work.backward) if entry.path in announced]
         for entry in changed:
@@ -429,6 +549,10 @@ class RollBack:
                 self._try(entry.path, partial(self._restore, entry))
         for line in reversed([entry for entry in entries if entry["do"] == Kind.FOLDER]):
             self._try(line["path"], partial(self._remove_folder, line["path"]))
+        for target in rules:
+            # A firewall's tool may have read its files again before they were back.
+            if target.name not in failed:
+                self._try(target.name, partial(self._restore_rules, target, work.journal.read()))
         if self.running and not self.left:
             self._try_system(self._health)
         self._end()
@@ -456,10 +580,12 @@ class RollBack:
             entry = next((item for item in self.work.record.entries if item.path == path), None)
             what = f"{path or 'journal'}: {reason_of(error)}"
             self.left.append(Leftover(what, self._by_hand(entry, path)))
+            self._failed.add(path)
 
     def _by_hand(self, entry: Optional[FileEntry], path: str) -> str:
         if entry is None:
-            return f"rmdir {path}" if path else "conbool-tui undo"
+            ours = not path or any(target.name == path for target in self.work.rules)
+            return f"conbool-tui undo {self.work.record.id}" if ours else f"rmdir {path}"
         if entry.before is None:
             return f"rm {entry.path}"
         name = records.blob_name(self.work.record.entries, entry, "before")
@@ -508,6 +634,19 @@ class RollBack:
             self.work._make_folders(posixpath.dirname(resolved))
         self.work._step(Kind.RESTORE, "Bring the old content back.", effect, path=entry.path)
 
+    def _restore_rules(self, target: LiveTarget, entries: Sequence[Entry]) -> None:
+        driver = self.work.tools.live(target.name)
+
+        def announce(effect: Callable[[], None]) -> None:
+            self.work._step(Kind.PUT_BACK, "Put the old rules in force.", effect, path=target.name)
+            self.work._step(Kind.IN_FORCE, "The old rules are in force.", path=target.name)
+
+        half = live.half_put(entries, target.name)
+        if live.put_back(driver, target, half=half, announce=announce) or self.accept:
+            return
+        self.conflicts.append(Conflict(target.name, "", target.before, target.after, driver.read()))
+        raise ConboolError("the rules were edited meanwhile and are left as they are")
+
     def _remove_folder(self, path: str) -> None:
         if self.host.is_dir(path) and not self.host.listdir(path):
             self.work._step(
@@ -533,10 +672,26 @@ class RollBack:
 
     def _reload(self) -> list[Problem]:
         self.work._step(Kind.RELOAD, "The mail system reads the old files.")
-        return self.work.system.reload() if self.work.system.running() else self.work.system.start()
+        if self.work.system.running():
+            return self.work.system.reload()
+        return self.work.system.start() if self.may_start else []
 
     def _health(self) -> list[Problem]:
+        if not self.may_start and not self.work.system.running():
+            return []
         return self.work.system.health(bare(self.work.record.plan))
+
+
+def _collect(problems: list[Problem], driver: LiveRules, rules: Optional[str]) -> None:
+    problems.extend(driver.put(rules))
+
+
+def mail_files(plan: Plan) -> Mapping[str, Optional[bytes]]:
+    """The plan's files that the mail system reads (those below its configuration directory), with their new contents."""
+    top = posixpath.normpath(plan.config_directory) + "/"
+    return {
+        target.path: target.after for target in plan.files if posixpath.normpath(target.path).startswith(top)
+    }
 
 
 def bare(plan: Plan) -> Plan:

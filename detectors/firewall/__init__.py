@@ -9,9 +9,11 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FirewallFacts, FirewallOwner
 from conbool_tui.firewall import iptables_text, nft_text
 from conbool_tui.firewall.driver import LiveRules
+from conbool_tui.firewall.firewalld import FirewalldRules
 from conbool_tui.firewall.iptables import IptablesRules
 from conbool_tui.firewall.nftables import NftRules
 from conbool_tui.firewall.rules import live_name
+from conbool_tui.firewall.ufw import UfwRules
 from conbool_tui.host import Host
 from detectors.firewall import firewalld, iptables, nftables, nothing, ufw
 from detectors.firewall.container import find_container
@@ -106,6 +108,13 @@ def _left_over(host: Host, found: FirewallFacts) -> FirewallFacts:
         if ours:
             left_over.append((live_name(FirewallOwner.IPTABLES), _read(IptablesRules(host)) or ""))
             files.update(ours)
+    for owner, driver in (
+        (FirewallOwner.UFW, UfwRules(host)),
+        (FirewallOwner.FIREWALLD, FirewalldRules(host)),
+    ):
+        rules = None if found.owner is owner else _read(driver)
+        if rules is not None:
+            left_over.append((live_name(owner), rules))
     return replace(found, left_over=tuple(left_over), files=files)
 
 

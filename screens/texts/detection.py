@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Status
-from conbool_tui.receipt import Receipt
+from conbool_tui.receipt import ChangeState, Receipt
 from screens import glyphs
 from screens.texts.lines import Line, status_line
 
@@ -118,10 +118,16 @@ def _row(label: str, text: str) -> Line:
 
 
 def unfinished_lines(receipt: Receipt) -> list[Line]:
-    """A change cut off by a crash."""
+    """A change cut off by a crash, or one that another process is working on."""
+    if receipt.state is ChangeState.RUNNING:
+        return [
+            status_line(Status.WARN, f"Change {receipt.id} is being written by another process just now."),
+            Line("  What to do: wait until it has ended, then choose Search again."),
+        ]
     return [
         status_line(Status.FAIL, f"Change {receipt.id} was begun on {receipt.started} and never finished."),
         Line("  The program or the machine stopped in the middle of it. These files may be half new:"),
+        *([Line(f"  {receipt.message}")] if receipt.message else []),
         *(Line(f"    {path}") for path in receipt.files),
         Line("  What to do: choose Recover. It puts the old files back, as they were before that change."),
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
 from screens import glyphs
+from screens.texts.inbound import live_name
 from screens.texts.lines import Line
 
 MAX_CHANGE_LINES = 200
@@ -26,7 +27,7 @@ def step_lines(plan: Plan, step: Step) -> list[Line]:
 
 def change_lines(change: Change) -> list[Line]:
     """One change: where it is, and what is taken out and put in."""
-    where = change.path
+    where = live_name(change.path) if change.kind is ChangeKind.FIREWALL else change.path
     if change.kind is ChangeKind.SERVICE_OPTION:
         service, _, option = change.key.rpartition("/")
         return [
@@ -76,6 +77,19 @@ def notice_lines(notices: Iterable[Notice]) -> list[Line]:
         else Line(f"{glyphs.current().note} Note  {notice.text}", "note", 8)
         for notice in notices
     ]
+
+
+def live_lines(targets: Sequence[LiveTarget]) -> list[Line]:
+    """Our rules in the running packet filter, before and after."""
+    lines: list[Line] = []
+    for target in targets:
+        before, after = (target.before or "").splitlines(), (target.after or "").splitlines()
+        lines.append(Line(f"{live_name(target.name)}: connections to port 25", "head"))
+        rows = [row for row in difflib.ndiff(before, after) if row[0] in "+- "]
+        kinds = {"+": "add", "-": "del"}
+        lines.extend(Line(row, kinds.get(row[0], "plain")) for row in rows)
+        lines.append(Line(""))
+    return lines
 
 
 def file_lines(files: Sequence[FileTarget]) -> list[Line]:

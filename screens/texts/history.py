@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Receipt
+from conbool_tui.wizard_state import clock_time
 from screens.texts.lines import Line, status_line
 
 _STATUS = {
@@ -12,6 +13,8 @@ _STATUS = {
     ChangeState.ROLLED_BACK: Status.WARN,
     ChangeState.UNFINISHED: Status.FAIL,
     ChangeState.INCOMPLETE: Status.FAIL,
+    ChangeState.UNCONFIRMED: Status.WARN,
+    ChangeState.RUNNING: Status.WARN,
 }
 
 
@@ -24,6 +27,8 @@ def row(receipt: Receipt) -> str:
 def receipt_lines(receipt: Receipt) -> list[Line]:
     """Everything recorded about one change."""
     lines = [status_line(_STATUS[receipt.state], f"{receipt.id}: {receipt.state.value}")]
+    if receipt.confirm_by and receipt.state is ChangeState.UNCONFIRMED:
+        lines.append(Line(f"  Taken back by itself at {clock_time(receipt.confirm_by)} unless it is kept."))
     if receipt.undo_of:
         lines.append(Line(f"  Takes back change {receipt.undo_of}."))
     if receipt.message:

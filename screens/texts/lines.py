@@ -9,7 +9,7 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.findings import Finding, Status
 from screens import glyphs
 
-_STATUS_KIND = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "fail", Status.NOT_TESTED: "note"}
+STATUS_KIND = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "fail", Status.NOT_TESTED: "note"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def error_lines(error: ConboolError) -> list[Line]:
 def finding_lines(finding: Finding, *, with_detail: bool = False) -> list[Line]:
     """A finding: status word and symbol, summary, remedy, and the transcript when wanted."""
     lines = [
-        Line(f"{glyphs.status_mark(finding.status):<13} {finding.summary}", _STATUS_KIND[finding.status])
+        Line(f"{glyphs.status_mark(finding.status):<13} {finding.summary}", STATUS_KIND[finding.status], 14)
     ]
     if finding.remedy:
         lines.append(Line(f"{'':<13} What to do: {finding.remedy}", hang=14))
@@ -97,4 +97,4 @@ def finding_lines(finding: Finding, *, with_detail: bool = False) -> list[Line]:
 def status_line(status: Status, text: str) -> Line:
     """One line with a status in front."""
     mark = glyphs.status_mark(status)
-    return Line(f"{mark}  {text}", _STATUS_KIND[status], len(mark) + 2)
+    return Line(f"{mark}  {text}", STATUS_KIND[status], len(mark) + 2)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Optional
+
 from conbool_tui import mail_flow
 from conbool_tui.answers import Answers
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.findings import Status
 from conbool_tui.plan import Plan
+from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import Receipt
+from conbool_tui.wizard_state import YES, Draft, NameService
 from screens import glyphs
 from screens.texts.diffs import file_state, notice_lines
+from screens.texts.inbound import closing_texts, countdown_text, live_name, touches_firewall
 from screens.texts.lines import Line, status_line
+from screens.texts.senders import still_cut_off
 
 _TRUST = {
     "local": "this server's own networks, local commands and Conbool's addresses",
@@ -18,8 +25,12 @@ _TRUST = {
 }
 
 
-def review_lines(plan: Plan, answers: Answers, facts: PostfixFacts) -> list[Line]:
-    """What will change, in words: purpose, files, commands, what stays, how to undo, and the picture."""
+def review_lines(
+    plan: Plan, answers: Answers, facts: PostfixFacts, doubts: Sequence[Line] = ()
+) -> list[Line]:
+    """What will change, in words: purpose, files, commands, what stays, how to undo, and the picture. ``doubts``
+    come before all files.
+    """
     if plan.empty:
         return [
             status_line(Status.OK, "Nothing to do: the server is set up exactly like this already."),
@@ -27,15 +38,21 @@ def review_lines(plan: Plan, answers: Answers, facts: PostfixFacts) -> list[Line
             *flow_lines(facts, answers, plan),
         ]
     lines = [Line("In short", "head"), *(Line(f"  {text}") for text in purpose(answers, facts)), Line("")]
-    warnings = notice_lines(plan.notices)
+    warnings = [*doubts, *notice_lines(plan.notices)]
     if warnings:
         lines.extend([*warnings, Line("")])
+    if plan.live:
+        lines.append(Line("Firewall, port 25 only (F4 shows the rules)", "head"))
+        lines.extend(Line(f"  {live_name(target.name)}") for target in plan.live)
+        lines.append(Line(""))
     lines.append(Line(f"Files ({len(plan.files)})", "head"))
     lines.extend(Line(f"  {target.path} ({file_state(target)})") for target in plan.files)
     lines.extend([Line(""), Line("Commands", "head")])
     lines.extend(Line(f"  {command}") for command in plan.reload)
+    if plan.confirm_within:
+        lines.extend([Line(""), Line("Countdown", "head"), Line(f"  {countdown_text(plan)}")])
     lines.extend([Line(""), *flow_lines(facts, answers, plan), Line("")])
-    lines.extend([Line("Not touched", "head"), *(Line(f"  {text}") for text in untouched()), Line("")])
+    lines.extend([Line("Not touched", "head"), *(Line(f"  {text}") for text in untouched(plan)), Line("")])
     lines.append(Line("How to take it back", "head"))
     lines.append(
         Line("  conbool-tui undo        (or History here). Backups are made before the first write.")
@@ -60,14 +77,44 @@ def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
         texts.append(f"This server shows its own certificate there: {host.client_certificate}.")
     texts.append("Mail that has been through Conbool, released mail, calendaring and bounces go direct.")
     texts.append(f"The headers that say so are believed from {_TRUST[answers.markers.trust]}.")
-    return texts
+    return [*texts, *closing_texts(answers)]
 
 
-def untouched() -> list[str]:
+def doubt_lines(draft: Draft, names: Optional[NameService], senders: Optional[SenderReport]) -> list[Line]:
+    """What the earlier screens left open; none of it keeps anybody from applying."""
+    texts = []
+    if draft.text("prerequisites.four_checks_green") != YES:
+        texts.append(
+            "The four DNS checks of the Setup Assistant are not green, or nobody looked. Without them Conbool "
+            "cannot work for these domains."
+        )
+    failed = names.count(Status.FAIL) if names is not None else 0
+    if failed:
+        noun = "domain does" if failed == 1 else "domains do"
+        texts.append(f"{failed:,} {noun} not publish what dns_expectations asks for; see Prerequisites.")
+    if draft.closes_port_25:
+        if senders is None:
+            texts.append("Who hands mail to port 25 today was not looked at: see step B, Who is cut off.")
+        else:
+            cut = still_cut_off(senders, draft.lets_in)
+            if cut:
+                shown = ", ".join(sender.address for sender in cut[:3])
+                more = f" and {len(cut) - 3} more" if len(cut) > 3 else ""
+                texts.append(f"These present senders will be cut off: {shown}{more}; see step B.")
+    return [Line(f"! WARN  {text}", "warn", 8) for text in texts]
+
+
+def untouched(plan: Plan) -> list[str]:
     """What stays as it is."""
+    firewall = (
+        "SSH and every other port; all firewall rules but ours for port 25."
+        if touches_firewall(plan)
+        else "Firewall."
+    )
     return [
         "Every other line, comment and blank in these files; all other files; mail already in the queue.",
-        "Firewall, DNS, certificates, mailboxes, users and passwords.",
+        f"{firewall} Submission (587, 465) stays open to your users.",
+        "DNS, certificates, mailboxes, users and passwords.",
         "Other mail systems, and other instances of this one.",
     ]
 
@@ -91,7 +138,10 @@ def done_lines(answers: Answers, facts: PostfixFacts, receipt: Receipt | None, r
         Line("  1. Open the Setup Assistant, step Mail Server: Manual configuration.", hang=5),
         Line("  2. As relay host of the inbound mail server, type:"),
         Line(f"       {relay_host or '(the public name of this server)'}", "title"),
-        Line("     It must lead to port 25 of this server from the internet."),
+        Line(
+            "     It must lead to port 25 of this server from the internet"
+            + (", and the port is open to Conbool." if answers.inbound.restrict_port_25 else ".")
+        ),
         Line('  3. Press Test Connection there. "SMTP reachable" means that all is well.', hang=5),
         Line(""),
     ]

@@ -26,6 +26,40 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "domains it takes mail, and whether somebody else manages its files.",
         "  Nothing is written before you have seen every line of it in Review and said yes in Apply.",
     ),
+    "prerequisites": (
+        "Prerequisites",
+        "  The Setup Assistant has four DNS checks, and all four must be green before mail can go through "
+        "Conbool. Which values it expects of you only the Setup Assistant knows; this screen shows what is "
+        "published now. Not green does not stop you here: Review reminds you of it.",
+        "  NOT TESTED: the question got no answer. That says nothing about the record.",
+        "  DKIM selectors: the name before ._domainkey in the record that the Setup Assistant asked you to publish.",
+        "  Again asks once more. A record that was changed shows only when its old TTL is over.",
+    ),
+    "inbound": (
+        "Inbound mail",
+        "  Conbool's addresses: the networks Conbool hands mail over from, as the Setup Assistant shows them. Paste "
+        "several lines, or load them from a file.",
+        "  Close port 25 to others: only Conbool, the extra networks and mynetworks may hand over mail without "
+        "logging in. Submission on 587 and 465 stays open. Close it only when the MX records of all your domains "
+        "lead to Conbool, and nobody else has a reason to send here: Who is cut off shows who does today.",
+        "  Take back after: after such a change you must say that you are still connected, else it is taken back.",
+        "  Relay host name: what you will type into the Setup Assistant. Public addresses: only when this server is "
+        "behind NAT or a load balancer.",
+    ),
+    "senders": (
+        "Who hands mail to port 25 today",
+        "  Read from the mail log: every address that handed over mail without logging in. CUT OFF: it could not "
+        "connect any more. Enter lets the marked one in: its address goes to the extra networks of step B.",
+        "  Mail servers of others are cut off on purpose: they follow your MX record, and that leads to Conbool. "
+        "Scanners, branch offices, web servers and monitoring do not.",
+    ),
+    "confirm": (
+        "Keep this change?",
+        "  Port 25 or the firewall was changed. So that nobody locks himself out, the change is taken back when the "
+        "time is over, unless somebody keeps it. That happens by itself, also when the connection is lost or this "
+        "program is killed.",
+        "  Test now runs the checks. Keep it ends the countdown. From another terminal: conbool-tui confirm.",
+    ),
     "smart-host": (
         "Smart host",
         "  Mail of your senders goes to this host and no other: no MX lookup is made, TLS is required and "
@@ -90,6 +124,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "compares the "
         "files with what was applied. NOT TESTED means it could not be tried from here, not that it "
         "failed.",
+        "  Transcript shows what was said and heard; Save writes it to a file.",
     ),
     "done": (
         "Done",

@@ -16,14 +16,17 @@ from screens.widgets.lines import LineWidget
 
 @dataclass(frozen=True)
 class Option:
-    """One of the choices: its word in the answers file and what it means."""
+    """One of the choices: its word in the answers file and what it means. With a ``reason`` it cannot be chosen."""
 
     value: str
     text: str
+    reason: str = ""
 
 
 class Choice(LineWidget, can_focus=True):
-    """One of several: ``(*)`` and ``( )``. Arrows move, Space or Enter chooses."""
+    """One of several: ``(*)`` and ``( )``, and ``(-)`` for what cannot be chosen. Arrows move, Space or Enter
+    chooses.
+    """
 
     DEFAULT_CSS = "Choice { height: auto; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,6 +49,9 @@ class Choice(LineWidget, can_focus=True):
             """The choice."""
             return self.owner
 
+    class Refused(Changed):
+        """An option was pressed that cannot be chosen."""
+
     def __init__(self, options: Sequence[Option], value: str, *, id: Optional[str] = None) -> None:
         super().__init__(id=id)
         self.options = tuple(options)
@@ -56,6 +62,10 @@ class Choice(LineWidget, can_focus=True):
         """One row per option."""
         return len(self.options)
 
+    def reason(self, value: str) -> str:
+        """Why an option cannot be chosen; empty when it can."""
+        return next((option.reason for option in self.options if option.value == value), "")
+
     def cursor_row(self) -> int:
         """The row of the cursor."""
         return self.index
@@ -64,8 +74,9 @@ class Choice(LineWidget, can_focus=True):
         """One option."""
         option = self.options[y]
         here = self.has_focus and y == self.index
-        mark = "(*)" if option.value == self.value else "( )"
-        return Line(f"{'>' if here else ' '} {mark} {printable(option.text)}", "title" if here else "plain")
+        mark = "(*)" if option.value == self.value else "(-)" if option.reason else "( )"
+        kind = "title" if here else "dim" if option.reason else "plain"
+        return Line(f"{'>' if here else ' '} {mark} {printable(option.text)}", kind)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor; beyond the ends the focus moves on."""
@@ -82,7 +93,9 @@ class Choice(LineWidget, can_focus=True):
     def action_choose(self) -> None:
         """Choose the option below the cursor."""
         value = self.options[self.index].value
-        if value != self.value:
+        if self.options[self.index].reason:
+            self.post_message(self.Refused(self, value))
+        elif value != self.value:
             self.value = value
             self.refresh()
             self.post_message(self.Changed(self, value))
@@ -115,7 +128,8 @@ class Toggle(LineWidget, can_focus=True):
 
     def line_at(self, y: int, width: int) -> Line:
         """The box and its label."""
-        return Line(f"{'>' if self.has_focus else ' '} [{'x' if self.value else ' '}] {self.label}")
+        mark = f"{'>' if self.has_focus else ' '} [{'x' if self.value else ' '}]"
+        return Line(f"{mark} {self.label}", "title" if self.has_focus else "plain")
 
     def action_change(self) -> None:
         """Change the box."""

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
+from conbool_tui.errors import UsageError
 from conbool_tui.wizard_state import FieldError, FieldSpec
 from screens import glyphs
 from screens.texts.lines import Line
@@ -18,7 +19,9 @@ LABEL_WIDTH = 22
 
 
 class TextBox(Input):
-    """A one-line input without border and blinking. Several pasted lines become a list with commas."""
+    """A one-line input without border and blinking. Several pasted lines become a list with commas; with
+    ``networks`` they are read as a list file is, with its comments.
+    """
 
     DEFAULT_CSS = """
     TextBox, TextBox:focus, TextBox:ansi {
@@ -32,19 +35,35 @@ class TextBox(Input):
     """
     keys: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "Next field"),)
 
-    def __init__(self, value: str, *, placeholder: str = "", id: Optional[str] = None) -> None:
+    def __init__(
+        self, value: str, *, placeholder: str = "", id: Optional[str] = None, networks: bool = False
+    ) -> None:
         super().__init__(value, placeholder=placeholder, select_on_focus=False, id=id, compact=True)
         self.cursor_blink = False
+        self.networks = networks
 
     def place_cursor(self) -> None:
         """Move the terminal's cursor to the place of the next character."""
         self.app.cursor_position = self.cursor_screen_offset
 
     def _on_paste(self, event: events.Paste) -> None:
-        text = ", ".join(part.strip() for part in event.text.splitlines() if part.strip())
+        text = _networks_in(event.text) if self.networks else ""
+        text = text or ", ".join(part.strip() for part in event.text.splitlines() if part.strip())
         self.insert_text_at_cursor("".join(char for char in text if char.isprintable()))
         event.prevent_default()
         event.stop()
+
+
+def _networks_in(text: str) -> str:
+    """The networks of a pasted list, as one line; empty when it is none, so that what was pasted can be seen and corrected."""
+    from conbool_tui.network_lists import parse_list
+
+    if len(text.splitlines()) < 2:
+        return ""
+    try:
+        return ", ".join(parse_list(text, "The pasted text")[0])
+    except UsageError:
+        return ""
 
 
 class Field(Vertical):
@@ -62,7 +81,7 @@ class Field(Vertical):
         super().__init__(id=field_id(spec.key))
         self.spec = spec
         self.label = label or spec.label
-        self.box = TextBox(value, placeholder=placeholder)
+        self.box = TextBox(value, placeholder=placeholder, networks=spec.form == "network")
         self._label = Text(self._label_lines(False), classes="label")
         self._problem = Text(classes="problem")
 

@@ -64,17 +64,25 @@ class RowList(LineWidget, can_focus=True):
         super().__init__(id=id)
         self.rows: list[str] = list(rows)
         self.checks: Optional[list[bool]] = None if checks is None else list(checks)
+        self.kinds: tuple[str, ...] = ()
         self.empty = empty
         self.index = 0
         self.top = 0
         self.keys = keys or ((("Space", "Take in/leave out"),) if checks is not None else ())  # type: ignore[misc]
 
-    def show(self, rows: Sequence[str], checks: Optional[Sequence[bool]] = None) -> None:
-        """Replace the rows; the cursor stays where it is if it can."""
-        self.rows = list(rows)
-        self.checks = None if checks is None else list(checks)
+    def show(
+        self, rows: Sequence[str], checks: Optional[Sequence[bool]] = None, *, kinds: Sequence[str] = ()
+    ) -> None:
+        """Replace the rows; the cursor stays where it is if it can. ``kinds``: the colour of each row (``Line``).
+        Nothing is sent to the terminal when all are the same.
+        """
+        same = bool(rows) and self.rows == list(rows) and self.kinds == tuple(kinds)
+        self.rows, self.kinds = list(rows), tuple(kinds)
+        chosen = None if checks is None else list(checks)
+        same, self.checks = same and self.checks == chosen, chosen
         self.index = max(0, min(self.index, len(self.rows) - 1))
-        self.refresh()
+        if not same:
+            self.refresh()
 
     def cursor_row(self) -> int:
         """The row of the cursor on the screen."""
@@ -104,7 +112,7 @@ class RowList(LineWidget, can_focus=True):
                 text = text[: width - len(note)].ljust(width - len(note)) + note
         if len(text) > width:
             text = text[: width - len(glyphs.current().ellipsis)] + glyphs.current().ellipsis
-        return Line(text, "title" if here else "plain")
+        return Line(text, "title" if here else self.kinds[index] if self.kinds else "plain")
 
     def _go(self, index: int) -> None:
         index = max(0, min(index, len(self.rows) - 1))

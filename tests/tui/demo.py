@@ -8,14 +8,15 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional, cast
 
 from conbool_tui.app import run_wizard
 from conbool_tui.facts import HostFacts
 from conbool_tui.plan import Plan
-from conbool_tui.receipt import ProgressSink, Receipt
-from tests.tui.fake import FakeSession
+from conbool_tui.receipt import ChangeState, ProgressSink, Receipt
+from tests.tui.fake import FakeSession, make_receipt, moment
 
 
 class SlowSession(FakeSession):
@@ -44,7 +45,11 @@ if __name__ == "__main__":
     if "--deaf" in sys.argv:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     SlowSession.delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    session = SlowSession(elsewhere=("example.net",) if "--elsewhere" in sys.argv else ())
+    if "--waiting" in sys.argv:
+        waits = make_receipt("20250101-0000-zz", ChangeState.UNCONFIRMED)
+        session.receipts.append(replace(waits, confirm_by=moment(time.time() + 3600)))
     try:
-        sys.exit(run_wizard(SlowSession()))
+        sys.exit(run_wizard(session))
     except AttributeError as error:
         sys.exit(f"handed on: {type(error).__name__}")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from conbool_tui.answers import Answers
+from conbool_tui.checks.dns_model import DomainReport, Lookup, MailExchanger
 from conbool_tui.errors import CheckFailedError, ConboolError, UsageError
 from conbool_tui.facts import (
     ContentFilter,
     Detection,
+    FirewallFacts,
+    FirewallOwner,
     HostedDomains,
     HostFacts,
     Listener,
@@ -22,7 +27,8 @@ from conbool_tui.facts import (
     ServiceOption,
 )
 from conbool_tui.findings import Finding, Status
-from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
+from conbool_tui.present_senders import PresentSender, SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
 MAIN = "/etc/postfix/main.cf"
@@ -99,7 +105,18 @@ def with_filter() -> PostfixFacts:
 
 def host_facts(*detections: Detection) -> HostFacts:
     """A host with these detections."""
-    return HostFacts(detections or (present(),), port_25_owner="master (Postfix)")
+    return HostFacts(
+        detections or (present(),), port_25_owner="master (Postfix)", firewall=UFW, addresses=("192.0.2.70",)
+    )
+
+
+UFW = FirewallFacts(FirewallOwner.UFW, "ufw is active (/etc/ufw/ufw.conf)")
+CONTAINER = FirewallFacts(
+    FirewallOwner.CONTAINER,
+    "/run/systemd/container says lxc",
+    unusable="this is a container without rights over the packet filter",
+    remedy="Close port 25 in the firewall of the container's host.",
+)
 
 
 def present(facts: Optional[PostfixFacts] = None) -> Detection:
@@ -132,6 +149,14 @@ class FakeSession:
     apply_error: Optional[ConboolError] = None
     plan_error: Optional[ConboolError] = None
     check_findings: Optional[list[Finding]] = None
+    reports: Optional[list[DomainReport]] = None
+    looked_up: list[Answers] = field(default_factory=list)
+    sender_report: Optional[SenderReport] = None
+    asked_senders: list[Answers] = field(default_factory=list)
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: tuple[str, ...] = ()
+    texts: dict[str, str] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
     receipts: list[Receipt] = field(default_factory=list)
     crashed: Optional[Receipt] = None
     saved: dict[str, Answers] = field(default_factory=dict)
@@ -178,7 +203,28 @@ class FakeSession:
                 "Postfix would not start its TLS.",
                 "Type the path of an existing PEM file.",
             )
-        return Plan("postfix", "-", "/etc/postfix", (), ()) if self.done else small_plan(answers)
+        if answers.inbound.restrict_port_25 and self.elsewhere and not answers.inbound.close_despite_mx:
+            raise CheckFailedError(
+                "inbound.restrict_port_25: port 25 would be closed while mail still comes here directly. "
+                f"{', '.join(self.elsewhere)}: MX mx1.example.com is not Conbool's.",
+                "Senders that follow these MX records would be refused, and their mail would go back to them.",
+                "Point the MX records to Conbool first. If you know better, confirm it with "
+                "inbound.close_despite_mx: true (--inbound-close-despite-mx).",
+            )
+        private = [item for item in answers.conbool_networks if item.startswith("10.")]
+        if private and not answers.inbound.private_networks:
+            raise UsageError(
+                f"conbool_networks: {private[0]} is a private range.",
+                "Nobody on the internet sends from there.",
+                "Confirm it with inbound.private_networks: true.",
+            )
+        if self.done:
+            return Plan("postfix", "-", "/etc/postfix", (), ())
+        plan = small_plan(answers)
+        if answers.inbound.restrict_port_25 and self.elsewhere:
+            asked = f"Mail still comes here directly and will be refused. {', '.join(self.elsewhere)}"
+            plan = replace(plan, ask_again=asked, notices=(Notice("warn", asked, Step.B), *plan.notices))
+        return plan
 
     def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
         phases = ("lock", "check", "backup", "stage", "judge", "write", "reload", "health")
@@ -190,6 +236,10 @@ class FakeSession:
         if self.apply_error is not None:
             raise self.apply_error
         receipt = make_receipt("20250102-0304-a1", ChangeState.APPLIED, plan)
+        if plan.confirm_within:
+            receipt = replace(
+                receipt, state=ChangeState.UNCONFIRMED, confirm_by=moment(self.now() + plan.confirm_within)
+            )
         self.receipts.insert(0, receipt)
         self.done = True
         return receipt
@@ -211,15 +261,80 @@ class FakeSession:
     def unfinished(self) -> Optional[Receipt]:
         return self.crashed
 
-    def recover(self, progress: Optional[ProgressSink] = None) -> Optional[Receipt]:
+    def unconfirmed(self) -> Optional[Receipt]:
+        self.gate.wait(30)
+        return next((item for item in self.receipts if item.state is ChangeState.UNCONFIRMED), None)
+
+    def settle(self, state: ChangeState, message: str = "") -> Receipt:
+        """The end of the change that waits."""
+        place = next(
+            place for place, item in enumerate(self.receipts) if item.state is ChangeState.UNCONFIRMED
+        )
+        self.receipts[place] = replace(self.receipts[place], state=state, message=message)
+        self.done = state is ChangeState.APPLIED
+        return self.receipts[place]
+
+    def confirm(self, change_id: Optional[str] = None) -> Receipt:
+        waiting = self.unconfirmed()
+        if waiting is None:
+            raise CheckFailedError("It is too late.", "The change is being taken back.", "Apply it again.")
+        return self.settle(ChangeState.APPLIED)
+
+    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+        if now and self.unconfirmed() is not None:
+            return self.settle(ChangeState.ROLLED_BACK, "It was taken back before it was confirmed.")
         if self.crashed is None:
             return None
         receipt = replace(self.crashed, state=ChangeState.ROLLED_BACK)
         self.crashed = None
         return receipt
 
+    def look_up(
+        self,
+        answers: Answers,
+        on_report: Callable[[DomainReport], None],
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> list[DomainReport]:
+        self.looked_up.append(answers)
+        made = self.reports if self.reports is not None else [report_of(name) for name in answers.domains]
+        for number, report in enumerate(made):
+            if number:
+                self.gate.wait(30)
+            if cancelled():
+                break
+            on_report(report)
+        return made
+
+    def senders(
+        self,
+        answers: Answers,
+        facts: HostFacts,
+        cancelled: Callable[[], bool],
+        progress: Optional[ProgressSink] = None,
+    ) -> SenderReport:
+        self.asked_senders.append(answers)
+        if progress is not None:
+            progress(Progress("read", "/var/log/mail.log.1", 1, 2))
+        self.gate.wait(30)
+        return self.sender_report or SENDERS
+
+    def read_networks(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if path not in self.lists:
+            raise UsageError(f"{path} does not exist.", "", "Type the path of a list.")
+        return self.lists[path], ("line 3: 198.51.100.7 lies in 198.51.100.0/24 and was merged",)
+
+    def path_exists(self, path: str) -> bool:
+        return path in self.saved or path in self.texts
+
+    def save_text(self, text: str, path: str) -> None:
+        self.texts[path] = text
+
     def check(
-        self, answers: Optional[Answers] = None, progress: Optional[ProgressSink] = None
+        self,
+        answers: Optional[Answers] = None,
+        progress: Optional[ProgressSink] = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Finding]:
         if progress is not None:
             progress(Progress("check", "connecting to mail.conbool.com", 1, 3))
@@ -253,6 +368,68 @@ BAD = [
     ),
     Finding("drift", Status.WARN, "main.cf was edited after the change", remedy="Compare it in Review."),
 ]
+
+
+def moment(seconds: float) -> str:
+    """A time as receipts write it."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def report_of(domain: str, spf: Status = Status.OK) -> DomainReport:
+    """What name service says about a domain with Conbool's MX; ``spf`` may be in trouble."""
+    published = spf is Status.OK
+    lookups = (
+        Lookup(
+            "MX", domain, Status.OK, ("10 mx.conbool.com",), "mail goes to Conbool only", authenticated=True
+        ),
+        Lookup(
+            "SPF",
+            domain,
+            spf,
+            ("v=spf1 include:spf.conbool.com -all",) if published else (),
+            "published" if published else "no SPF record is published",
+            remedy="" if published else "Publish the SPF record that the Setup Assistant shows.",
+        ),
+        Lookup("DMARC", f"_dmarc.{domain}", Status.OK, ("v=DMARC1; p=reject",), "published"),
+        Lookup("TXT", domain, Status.OK, ("conbool-verification=0123456789abcdef",), "1 other text"),
+    )
+    return DomainReport(
+        domain, lookups, (MailExchanger(10, "mx.conbool.com", ("198.51.100.7",), True),), True
+    )
+
+
+def mixed_reports() -> list[DomainReport]:
+    """One domain of each kind."""
+    lost = Lookup("MX", "silent.example", Status.NOT_TESTED, (), "no answer within 5 s")
+    wanted = Lookup(
+        "EXPECTED",
+        "odd.example",
+        Status.FAIL,
+        ("v=spf1 mx -all",),
+        "no TXT record matches include:spf.conbool.com",
+        remedy="Publish it as the Setup Assistant shows it.",
+    )
+    return [
+        report_of("example.com"),
+        report_of("example.net", Status.WARN),
+        DomainReport("silent.example", (lost,)),
+        DomainReport("odd.example", (wanted,)),
+    ]
+
+
+SENDERS = SenderReport(
+    (
+        PresentSender("203.0.113.50", "scanner.example.com", 41, "Nov 20 03:04", True),
+        PresentSender("203.0.113.9", "unknown", 4, "Nov 19 22:10", True),
+        PresentSender("198.51.100.7", "mx7.conbool.com", 4321, "Nov 20 11:59", False),
+    ),
+    2,
+    7,
+    4373,
+    45,
+    ("/var/log/mail.log.1", "/var/log/mail.log"),
+    7.0,
+)
 
 
 def make_receipt(change_id: str, state: ChangeState, plan: Optional[Plan] = None) -> Receipt:
@@ -362,6 +539,46 @@ def small_plan(answers: Answers) -> Plan:
             relay or "texthash:/etc/postfix/conbool/senders",
         ),
     ]
+    live: tuple[LiveTarget, ...] = ()
+    if answers.inbound.restrict_port_25:
+        changes.append(
+            _change(
+                ChangeKind.SERVICE_OPTION,
+                Step.B,
+                "Port 25 takes mail only from Conbool and your own networks",
+                MASTER,
+                "smtp/inet/smtpd_client_restrictions",
+                None,
+                "permit_mynetworks, permit_sasl_authenticated, check_client_access "
+                "cidr:/etc/postfix/conbool/networks, reject",
+            )
+        )
+    if answers.inbound.restrict_port_25 and answers.inbound.firewall == "auto":
+        allowed = sorted({*answers.conbool_networks, *answers.inbound.extra_networks, "192.0.2.0/24"})
+        rules = "".join(f"allow {network}\n" for network in allowed) + "refuse others\n"
+        live = (LiveTarget("firewall:ufw", None, rules),)
+        changes.append(
+            _change(
+                ChangeKind.LINES,
+                Step.B,
+                "Load our rules at every start of ufw",
+                "/etc/ufw/before.rules",
+                "conbool-tui",
+                None,
+                "-A ufw-before-input -p tcp --dport 25 -j conbool-tui\n",
+            )
+        )
+        changes.append(
+            _change(
+                ChangeKind.FIREWALL,
+                Step.B,
+                "Close port 25 in the firewall",
+                "firewall:ufw",
+                "",
+                None,
+                rules,
+            )
+        )
     files = [
         FileTarget(
             MAIN,
@@ -401,4 +618,6 @@ def small_plan(answers: Answers) -> Plan:
         tuple(notices),
         ("postfix reload",),
         (25,),
+        live,
+        answers.inbound.confirm_within if answers.inbound.restrict_port_25 else 0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conbool_tui.answers import Answers, Markers, Scope, SmartHost, Spam
+from conbool_tui.answers import Answers, Inbound, Markers, Prerequisites, Scope, SmartHost, Spam
 from conbool_tui.errors import RollbackIncompleteError, RolledBackError
 from conbool_tui.receipt import ChangeState
 from tests.tui.conftest import Start
@@ -13,7 +13,7 @@ DETECTED = ("example.com", "example.net")
 
 async def test_enter_alone_gives_the_detected_domains_and_the_defaults(wizard: Start) -> None:
     async with wizard() as driver:
-        assert driver.title == "Step 1 of 9 - Welcome"
+        assert driver.title == "Step 1 of 11 - Welcome"
         await driver.to("Review")
         assert driver.app.state.draft.answers() == Answers(
             domains=DETECTED, smart_host=SmartHost(), scope=Scope(), markers=Markers(), spam=Spam()
@@ -22,7 +22,11 @@ async def test_enter_alone_gives_the_detected_domains_and_the_defaults(wizard: S
 
 async def test_every_field_by_keyboard(wizard: Start) -> None:
     async with wizard() as driver:
-        await driver.press("enter")
+        await driver.to("Prerequisites")
+        await driver.focus("[ ] All four")
+        await driver.press("space", "tab")
+        await driver.type("Conbool s2.example")
+        await driver.push("Next")
         await driver.type("relay.conbool.example")
         for text in (
             "2525",
@@ -38,7 +42,22 @@ async def test_every_field_by_keyboard(wizard: Start) -> None:
         await driver.press("enter", "down", "down", "down", "space", "down", "space")
         await driver.push("Next")
         await driver.type("198.51.100.0/24, 2001:db8::7")
-        await driver.press("down", "down", "space")
+        await driver.focus("[ ] Close port 25")
+        await driver.press("space")
+        await driver.focus("Extra networks")
+        await driver.type("192.0.2.128/25")
+        await driver.focus("(*) auto")
+        await driver.press("down", "space")
+        await driver.focus("Take back after")
+        await driver.type("120")
+        await driver.focus("Relay host name")
+        await driver.type("MX1.example.com")
+        await driver.press("enter")
+        await driver.type("203.0.113.7 2001:db8::25")
+        await driver.press("tab", "down", "space")
+        await driver.push("Next")
+        assert "198.51.100.0/24, 2001:db8::7/128 (edit them in step B)" in driver.text()
+        await driver.press("down", "space")
         await driver.focus("example.com")
         await driver.press("down", "enter")
         await driver.type("X-Conbool-Net")
@@ -54,7 +73,7 @@ async def test_every_field_by_keyboard(wizard: Start) -> None:
         await driver.focus("Senders")
         await driver.type("alice@Example.com @example.net")
         await driver.push("Next")
-        assert driver.title == "Step 6 of 9 - Review"
+        assert driver.title == "Step 8 of 11 - Review"
         assert driver.app.state.draft.answers() == Answers(
             domains=("example.com", "example.net", "mx1.example.com", "xn--bcher-kva.example"),
             smart_host=SmartHost(
@@ -66,7 +85,17 @@ async def test_every_field_by_keyboard(wizard: Start) -> None:
                 "/etc/ssl/mx1.key",
             ),
             scope=Scope("senders", ("alice@example.com", "@example.net")),
+            prerequisites=Prerequisites(True, ("conbool", "s2.example")),
             conbool_networks=("198.51.100.0/24", "2001:db8::7/128"),
+            inbound=Inbound(
+                restrict_port_25=True,
+                extra_networks=("192.0.2.128/25",),
+                firewall="none",
+                relay_host="mx1.example.com",
+                return_mode="conbool_delivers",
+                public_addresses=("203.0.113.7", "2001:db8::25"),
+                confirm_within=120,
+            ),
             markers=Markers("conbool", {"example.net": "X-Conbool-Net"}, "X-Released", ("X-Conbool-Flag",)),
             spam=Spam("folder", "Spam"),
         )
@@ -83,7 +112,7 @@ async def test_to_smtp_reachable_and_out(wizard: Start) -> None:
         assert "Applied as change 20250102-0304-a1" in driver.text()
         assert "8 of 8  health" in driver.text()
         await driver.press("enter")
-        assert driver.title == "Step 8 of 9 - Test"
+        assert driver.title == "Step 10 of 11 - Test"
         assert "SMTP reachable" in driver.text().splitlines()[-6:][0] + driver.pane("#findings")
         await driver.press("f4")
         assert "250-STARTTLS" in driver.text()
@@ -107,7 +136,7 @@ async def test_a_second_review_is_empty_and_leads_to_the_test(wizard: Start) -> 
         assert "Nothing to do" in driver.text()
         assert len(driver.session.detected) == detected + 1, "facts from before the change are not used again"
         await driver.push("Next: test")
-        assert driver.title == "Step 8 of 9 - Test"
+        assert driver.title == "Step 10 of 11 - Test"
 
 
 async def test_rolled_back_is_said_with_its_reason_and_can_be_tried_again(wizard: Start) -> None:
@@ -171,7 +200,7 @@ async def test_a_test_can_be_stopped_and_repeated(wizard: Start) -> None:
         driver.session.gate.set()
         await driver.settle()
         assert "NOT TESTED  Stopped" in driver.text(), "a result that comes after Stop is dropped"
-        await driver.push("Test again")
+        await driver.push("Again")
         assert "SMTP reachable" in driver.text()
 
 
@@ -184,7 +213,7 @@ async def test_nothing_cuts_off_a_change_being_written(wizard: Start) -> None:
         for key in ("escape", "q", "f10", "ctrl+c"):
             await driver.press(key, settle=False)
             await driver.pilot.pause()
-            assert driver.title == "Step 7 of 9 - Apply"
+            assert driver.title == "Step 9 of 11 - Apply"
             assert "is not cut off" in driver.text()
         assert driver.button("back").reason
         assert "6 of 8  write" in driver.text()
@@ -218,7 +247,7 @@ async def test_history_shows_details_and_undoes_after_a_question(wizard: Start) 
         assert "was taken back" in driver.pane("#detail")
         assert session.receipts[1].state is ChangeState.UNDONE
         await driver.press("escape")
-        assert driver.title == "Step 1 of 9 - Welcome"
+        assert driver.title == "Step 1 of 11 - Welcome"
     assert driver.app.state.farewell("/x", "/y")[0] == (
         "Undone: change 20250101-0000-zz, recorded as 20250102-0405-b2."
     )
@@ -235,13 +264,13 @@ async def test_review_with_a_content_filter_shows_where_mail_goes(wizard: Start)
         await driver.press("f4")
         assert "+smtp_tls_policy_maps = texthash:/etc/postfix/conbool/tls_policy" in driver.text()
         await driver.press("escape")
-        assert driver.title == "Step 6 of 9 - Review"
+        assert driver.title == "Step 8 of 11 - Review"
         assert "In short" in driver.text()
 
 
 async def test_answers_are_saved_and_then_nothing_is_pending(wizard: Start) -> None:
     async with wizard() as driver:
-        await driver.press("enter")
+        await driver.to("Smart host")
         await driver.type("relay.conbool.example")
         await driver.to("Review")
         assert driver.app.state.pending

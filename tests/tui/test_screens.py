@@ -60,7 +60,7 @@ async def test_each_outcome_has_its_own_words_and_start_says_why_not(
             assert word in text
         assert "( Start )" in text
         await driver.press("enter")
-        assert driver.title == "Step 1 of 9 - Welcome"
+        assert driver.title == "Step 1 of 11 - Welcome"
         assert "Start: there is no mail system to set up" in driver.text()
 
 
@@ -90,7 +90,7 @@ async def test_of_several_mail_systems_one_must_be_chosen(wizard: Start) -> None
         assert "(*) postfix" in driver.text()
         assert not driver.button("start").reason
         await driver.push("Start")
-        assert driver.title.startswith("Step 2 of 9")
+        assert driver.title.startswith("Step 2 of 11")
 
 
 async def test_of_several_instances_one_must_be_chosen(wizard: Start) -> None:
@@ -168,43 +168,46 @@ async def test_a_slow_look_says_how_long_and_does_not_block(wizard: Start) -> No
 
 async def test_an_error_is_told_beside_its_field_and_next_jumps_to_it(wizard: Start) -> None:
     async with wizard() as driver:
-        await driver.press("enter")
+        await driver.to("Smart host")
         await driver.press("tab")
         await driver.type("70000")
         await driver.press("tab")
         told = " ".join(driver.text().split())
         assert '"70000" is no port. Ports are whole numbers from 1 to 65535' in told
         await driver.push("Next")
-        assert driver.title.startswith("Step 2 of 9")
+        assert driver.title.startswith("Step 3 of 11")
         assert driver.focused_text().startswith("> Port")
         assert '✗ Port: "70000" is no port.' in driver.text()
         await driver.type("26")
         assert "is no port" not in driver.text()
         await driver.push("Next")
-        assert driver.title.startswith("Step 3 of 9")
+        assert driver.title.startswith("Step 4 of 11")
 
 
 async def test_an_error_only_the_host_can_see_stands_beside_its_field_too(wizard: Start) -> None:
     async with wizard() as driver:
-        await driver.press("enter")
+        await driver.to("Smart host")
         await driver.focus("Client certificate")
         await driver.type("/missing.pem")
         await driver.press("tab")
         await driver.type("/key.pem")
         assert "does not exist" in driver.text()
         await driver.push("Next")
-        assert driver.title.startswith("Step 2 of 9")
+        assert driver.title.startswith("Step 3 of 11")
         assert driver.focused_text().startswith("> Client certificate")
         await driver.type("/there.pem")
         await driver.push("Next")
-        assert driver.title.startswith("Step 3 of 9")
+        assert driver.title.startswith("Step 4 of 11")
 
 
 async def test_no_domain_at_all_is_asked_for(wizard: Start) -> None:
     facts = postfix_facts(domains=HostedDomains(unlisted=("ldap:/etc/postfix/domains.cf",)))
     async with wizard(FakeSession(host_facts(present(facts)))) as driver:
         assert "cannot be listed" in driver.text()
-        await driver.press("enter")
+        await driver.to("Prerequisites")
+        assert "No hosted domain is chosen yet" in driver.text()
+        assert driver.session.looked_up == []
+        await driver.to("Smart host")
         assert "ldap:/etc/postfix/domains.cf cannot be listed" in driver.text()
         await driver.push("Next")
         assert "No hosted domain is chosen." in driver.text()
@@ -222,7 +225,7 @@ async def test_ten_thousand_domains_cost_what_the_screen_shows(wizard: Start) ->
     facts = postfix_facts(domains=HostedDomains(virtual_mailbox=names))
     async with wizard(FakeSession(host_facts(present(facts)))) as driver:
         assert "d0.example, d1.example, d2.example and 9997 more" in driver.text()
-        await driver.press("enter")
+        await driver.to("Smart host")
         await driver.focus("[x] d0.example")
         await driver.press("end", "space")
         assert "> [ ] d9999.example" in driver.text()
@@ -231,12 +234,11 @@ async def test_ten_thousand_domains_cost_what_the_screen_shows(wizard: Start) ->
 
 async def test_back_keeps_what_was_typed_wrong_or_right(wizard: Start) -> None:
     async with wizard() as driver:
-        await driver.to("Loop")
+        await driver.to("Inbound")
         await driver.type("nonsense")
-        await driver.press("escape", "escape")
-        assert driver.title == "Step 1 of 9 - Welcome"
-        await driver.push("Start")
-        await driver.push("Next")
+        await driver.press("escape", "escape", "escape")
+        assert driver.title == "Step 1 of 11 - Welcome"
+        await driver.to("Inbound")
         assert "nonsense" in driver.text()
         await driver.type("198.51.100.0/24")
         await driver.push("Next")
@@ -275,7 +277,7 @@ async def test_a_plan_that_fails_shows_why_in_the_preview_and_stops_review(wizar
         await driver.to("Review")
         await driver.focus("( Next: apply )")
         await driver.press("enter")
-        assert driver.title == "Step 6 of 9 - Review"
+        assert driver.title == "Step 8 of 11 - Review"
         assert "the answers cannot be used yet" in driver.text()
 
 
@@ -296,7 +298,7 @@ async def test_answers_to_begin_with_fill_the_fields(wizard: Start) -> None:
     given = Answers(domains=("example.com",), conbool_networks=("203.0.113.0/24",))
     given = replace(given, smart_host=replace(given.smart_host, host="relay.example"))
     async with wizard(answers=given) as driver:
-        await driver.press("enter")
+        await driver.to("Smart host")
         assert "relay.example" in driver.text()
         assert "[ ] example.net" in driver.text()
         await driver.push("Next")
@@ -311,7 +313,9 @@ async def test_help_is_there_on_every_screen_and_escape_leads_back(wizard: Start
     async with wizard() as driver:
         for step in (
             "Welcome",
+            "Prerequisites",
             "Smart host",
+            "Inbound",
             "Loop",
             "Release",
             "Who uses",
@@ -327,9 +331,9 @@ async def test_help_is_there_on_every_screen_and_escape_leads_back(wizard: Start
             assert driver.pane("#text").splitlines()[0] != "Keys", f"{step} has no help of its own"
             await driver.press("escape")
             assert (driver.title, driver.app.focused) == (title, focused)
-        for _ in range(8):
+        for _ in range(10):
             await driver.press("escape")
-        assert driver.title == "Step 1 of 9 - Welcome"
+        assert driver.title == "Step 1 of 11 - Welcome"
 
 
 async def test_q_is_a_letter_in_an_input_and_leaves_elsewhere(wizard: Start) -> None:
@@ -341,7 +345,7 @@ async def test_q_is_a_letter_in_an_input_and_leaves_elsewhere(wizard: Start) -> 
         assert "Leave now?" in driver.text()
         assert driver.focused_text().startswith("> [ Stay ]")
         await driver.press("enter")
-        assert driver.title.startswith("Step 2")
+        assert driver.title.startswith("Step 3")
         await driver.press("ctrl+c", "tab", "enter")
     assert driver.app.return_value == 0
     assert driver.app.state.farewell("/x", "/y") == ["Nothing was changed."]
@@ -371,7 +375,7 @@ async def test_a_small_terminal_asks_for_more_and_comes_back(wizard: Start, size
         await driver.press("enter", "tab", "escape")
         await driver.pilot.resize_terminal(60, 18)
         await driver.settle()
-        assert driver.title.startswith("Step 2 of 9")
+        assert driver.title.startswith("Step 3 of 11")
         assert "relay.example" in driver.text()
         assert driver.focused_text().startswith("> Smart host")
 
@@ -415,7 +419,9 @@ async def test_ascii_has_no_other_character(wizard: Start) -> None:
     async with wizard() as driver:
         for step in (
             "Welcome",
+            "Prerequisites",
             "Smart host",
+            "Inbound",
             "Loop",
             "Release",
             "Who uses",
@@ -432,7 +438,9 @@ async def test_the_key_line_fits_and_names_three_to_five_keys(wizard: Start) -> 
     async with wizard() as driver:
         for step in (
             "Welcome",
+            "Prerequisites",
             "Smart host",
+            "Inbound",
             "Loop",
             "Release",
             "Who uses",

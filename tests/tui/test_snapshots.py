@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -11,20 +12,26 @@ from textual.pilot import Pilot
 
 from conbool_tui.app import WizardApp
 from conbool_tui.errors import RolledBackError
+from conbool_tui.facts import HostFacts
 from conbool_tui.receipt import ChangeState
 from tests.tui.conftest import Driver
 from tests.tui.fake import (
     ABSENT,
     BAD,
     BROKEN,
+    CONTAINER,
     MANAGED,
     FakeSession,
     host_facts,
     make_receipt,
+    mixed_reports,
+    moment,
     present,
     with_filter,
 )
+from tests.tui.test_inbound import close_port_25
 
+NOW = 1_700_000_000.0
 Walk = Callable[[Driver], Awaitable[None]]
 
 
@@ -65,6 +72,73 @@ async def _senders(driver: Driver) -> None:
     await driver.type("alice@example.com, @example.net")
 
 
+async def _closing(driver: Driver) -> None:
+    await close_port_25(driver)
+
+
+async def _container(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.focus("(*) none")
+
+
+async def _cut_off(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.push("Who is cut off")
+    await driver.press("enter", "down")
+
+
+async def _loaded(driver: Driver) -> None:
+    await driver.to("Inbound")
+    await driver.push("Load list")
+    await driver.type("/root/conbool.txt")
+    await driver.press("enter")
+
+
+async def _despite(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.push("Next")
+
+
+async def _typed(driver: Driver) -> None:
+    await _despite(driver)
+    await driver.press("space")
+    await driver.to("Apply")
+    await driver.push("Apply now")
+
+
+async def _review_closed(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.to("Review")
+    await driver.press("pagedown")
+
+
+async def _files_closed(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.to("Review")
+    await driver.press("f4")
+
+
+async def _live(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.to("Apply")
+    await driver.push("Apply now")
+
+
+async def _tested(driver: Driver) -> None:
+    await _live(driver)
+    await driver.press("enter")
+
+
+async def _taken_back(driver: Driver) -> None:
+    await _live(driver)
+    await driver.push("Take back now")
+
+
+async def _save_transcript(driver: Driver) -> None:
+    await driver.to("Test")
+    await driver.push("Save")
+
+
 async def _history(driver: Driver) -> None:
     await driver.push("History")
 
@@ -85,6 +159,21 @@ async def _leave(driver: Driver) -> None:
     await driver.press("x", "f10")
 
 
+async def settled(driver: Driver) -> None:
+    """Whatever comes first."""
+    await driver.settle()
+
+
+async def _closed_question(driver: Driver) -> None:
+    await close_port_25(driver)
+    await driver.to("Apply")
+
+
+def stopped() -> FakeSession:
+    """A session in which no time passes."""
+    return FakeSession(now=lambda: NOW)
+
+
 async def _applied(driver: Driver) -> None:
     await driver.to("Apply")
     await driver.push("Apply now")
@@ -100,6 +189,33 @@ SCREENS: dict[str, tuple[Callable[[], FakeSession], Walk]] = {
         lambda: FakeSession(crashed=make_receipt("20250101-0000-zz", ChangeState.UNFINISHED)),
         to("Welcome"),
     ),
+    "prerequisites": (lambda: FakeSession(reports=mixed_reports()), to("Prerequisites")),
+    "prerequisites-good": (FakeSession, to("Prerequisites")),
+    "step-b": (FakeSession, to("Inbound")),
+    "step-b-closing": (FakeSession, _closing),
+    "step-b-container": (lambda: FakeSession(HostFacts((present(),), firewall=CONTAINER)), _container),
+    "step-b-refused": (lambda: FakeSession(elsewhere=("example.net",)), _despite),
+    "step-b-senders": (FakeSession, _cut_off),
+    "step-b-list": (lambda: FakeSession(lists={"/root/conbool.txt": ("198.51.100.0/24",)}), _loaded),
+    "review-closed": (FakeSession, _review_closed),
+    "review-closed-files": (FakeSession, _files_closed),
+    "apply-closed": (FakeSession, _closed_question),
+    "apply-typed": (lambda: FakeSession(elsewhere=("example.net",)), _typed),
+    "confirm": (stopped, _live),
+    "confirm-tested": (stopped, _tested),
+    "taken-back": (stopped, _taken_back),
+    "welcome-waiting": (
+        lambda: FakeSession(
+            now=lambda: NOW,
+            receipts=[
+                replace(
+                    make_receipt("20250101-0000-zz", ChangeState.UNCONFIRMED), confirm_by=moment(NOW + 42)
+                )
+            ],
+        ),
+        settled,
+    ),
+    "save-transcript": (FakeSession, _save_transcript),
     "step-a": (FakeSession, to("Smart host")),
     "step-a-errors": (FakeSession, _errors),
     "step-a-preview": (FakeSession, to("Smart host", "f4")),
@@ -138,7 +254,10 @@ SCREENS: dict[str, tuple[Callable[[], FakeSession], Walk]] = {
 
 @pytest.mark.parametrize("size", [(80, 24), (132, 43)], ids=["80x24", "132x43"])
 @pytest.mark.parametrize("name", sorted(SCREENS))
-def test_screen(snap_compare: Compare, name: str, size: tuple[int, int]) -> None:
+def test_screen(
+    snap_compare: Compare, name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.confirm.clock", lambda: NOW)
     make, walk = SCREENS[name]
     session = make()
     app = WizardApp(lambda: session)

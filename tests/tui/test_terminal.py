@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -22,6 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+STEPS = tuple(f"Step {number} of 11" for number in range(2, 8))
 
 
 class Terminal:
@@ -86,6 +88,12 @@ class Terminal:
         """Press keys."""
         os.write(self.master, keys.encode())
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.resize(rows, columns)
+        self.process.send_signal(signal.SIGWINCH)
+
     def end(self) -> int:
         """Exit code, once it has ended by itself."""
         end = time.monotonic() + PATIENCE
@@ -132,11 +140,15 @@ def go_to_next(terminal: Terminal) -> None:
 
 def test_it_paints_and_idle_costs_no_byte(terminals: list[Terminal]) -> None:
     terminal = open_wizard(terminals)
-    assert terminal.text().splitlines()[0].strip().startswith("conbool-tui   Step 1 of 9 - Welcome")
+    assert terminal.text().splitlines()[0].strip().startswith("conbool-tui   Step 1 of 11 - Welcome")
     assert "> [ Start ]" in terminal.text()
     terminal.read(1.0)
     assert terminal.read(2.0) == b""
     terminal.send("\r")
+    terminal.until("2 domains looked up")
+    terminal.read(1.0)
+    assert terminal.read(2.0) == b"", "not even where something was just counted"
+    go_to_next(terminal)
     terminal.until("> Smart host")
     terminal.until("smtp_tls_policy_maps")
     terminal.read(1.0)
@@ -155,7 +167,7 @@ def test_mouse_reports_are_never_asked_for(terminals: list[Terminal]) -> None:
 def test_to_the_end_with_enter_and_tab(terminals: list[Terminal]) -> None:
     terminal = open_wizard(terminals)
     terminal.send("\r")
-    for words in ("Step 2 of 9", "Step 3 of 9", "Step 4 of 9", "Step 5 of 9"):
+    for words in STEPS:
         terminal.until(words)
         go_to_next(terminal)
     terminal.until("In short")
@@ -196,6 +208,9 @@ def test_plain_terminals_show_every_state_in_text(terminals: list[Terminal], kin
     if kind != "NO_COLOR":
         assert text.isascii()
     terminal.send("\r")
+    terminal.until("2 domains looked up")
+    assert "OK" in terminal.text()
+    go_to_next(terminal)
     terminal.until("> Smart host")
     cursor = [(x, y) for y in range(1, 22) for x in range(80) if terminal.screen.buffer[y][x].reverse]
     assert len(cursor) == 1, "the place of the next character can be seen without colour"
@@ -238,7 +253,7 @@ def test_a_lost_connection_does_not_cut_off_a_change(terminals: list[Terminal], 
     mark = tmp_path / "applied"
     terminal = open_wizard(terminals, "0", "--mark", str(mark))
     terminal.send("\r")
-    for words in ("Step 2 of 9", "Step 3 of 9", "Step 4 of 9", "Step 5 of 9"):
+    for words in STEPS:
         terminal.until(words)
         go_to_next(terminal)
     terminal.until("In short")
@@ -250,3 +265,50 @@ def test_a_lost_connection_does_not_cut_off_a_change(terminals: list[Terminal], 
     assert not mark.exists()
     assert terminal.process.wait(PATIENCE) in (128 + signal.SIGHUP, 129)
     assert mark.exists(), "the change was finished after the terminal had gone"
+
+
+def left(terminal: Terminal) -> int:
+    """The seconds on the screen."""
+    found = re.search(r"Taken back in (\d+) s", terminal.text())
+    assert found is not None, terminal.text()
+    return int(found.group(1))
+
+
+@pytest.mark.parametrize("kind", ["linux", "NO_COLOR"])
+def test_the_countdown_costs_one_line_a_second(terminals: list[Terminal], kind: str) -> None:
+    environment = {"NO_COLOR": "1"} if kind == "NO_COLOR" else {"TERM": kind}
+    terminal = Terminal("0", "--waiting", environment=environment)
+    terminals.append(terminal)
+    terminal.until("> [ Test now ]")
+    assert "! WARN  Live now." in terminal.text()
+    before = left(terminal)
+    sent = 0
+    while left(terminal) > before - 3:
+        sent += len(terminal.read(0.5))
+    assert sent < 200 * (before - left(terminal) + 1)
+    terminal.send("q")
+    terminal.until("> [ Stay ]")
+    assert "conbool-tui confirm" in terminal.text()
+    terminal.send("\t\r")
+    assert terminal.end() == 0
+    assert "unless you run: conbool-tui confirm" in " ".join(terminal.text().split())
+
+
+@pytest.mark.parametrize("size", [(40, 20), (20, 5)])
+@pytest.mark.parametrize("arguments", [(), ("--waiting",)], ids=["prerequisites", "countdown"])
+def test_a_tiny_terminal_breaks_nothing(
+    terminals: list[Terminal], size: tuple[int, int], arguments: tuple[str, ...]
+) -> None:
+    terminal = Terminal("0", *arguments)
+    terminals.append(terminal)
+    terminal.until("> [ Test now ]" if arguments else "Postfix 3.7.11, running")
+    if not arguments:
+        terminal.send("\r")
+        terminal.until("2 domains looked up")
+    columns, rows = size
+    terminal.resize(columns, rows)
+    terminal.until("Please enlarge")
+    terminal.send("\t\r")
+    terminal.resize(80, 24)
+    terminal.until("Taken back in" if arguments else "2 domains looked up")
+    assert terminal.process.poll() is None
