@@ -108,9 +108,13 @@ def _finish_interrupted(context: Context) -> None:
     """Bring a change that was cut off (power, kill) to its end before anything new begins. Raises as
     Session.recover.
     """
-    if context.session.unfinished() is None:
+    unfinished = context.session.unfinished()
+    if unfinished is None:
         return
-    context.say("An earlier change was interrupted; it is taken back first.")
+    if unfinished.state is ChangeState.RUNNING:
+        context.say("An earlier change is still being worked on; waiting for its end.")
+    else:
+        context.say("An earlier change was not finished; it is taken back first.")
     receipt: Optional[Receipt] = context.session.recover(context.progress)
     if receipt is not None:
         log.record(context.session.host, f"recover: {receipt.id} {receipt.state.value}")
