@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Callable, Union
 
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+from conbool_tui.networks import PRIVATE, Network
 
 SHORTEST_PREFIX = {4: 8, 6: 16}
 SECONDS = (10, 3600)
@@ -62,10 +62,6 @@ _HEADER_LENGTH = 76
 # RFC 1122, section 3.2.1.3, and RFC 1112, section 4: masks lie here when they are taken for addresses.
 _NO_HOSTS = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
 # RFC 1918, 6598 and 4193; ipaddress's own is_private also says yes to the documentation networks.
-_PRIVATE: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(block)
-    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
 
 
 class FormError(ValueError):
@@ -315,7 +311,7 @@ def is_private(network: str) -> bool:
     (RFC 6598), unique local IPv6 (RFC 4193). Documentation networks are not.
     """
     found = ipaddress.ip_network(network)
-    return any(found.overlaps(block) for block in _PRIVATE if block.version == found.version)
+    return any(found.overlaps(block) for block in PRIVATE if block.version == found.version)
 
 
 def merged(networks: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

@@ -27,8 +27,9 @@ from typing import Callable, Optional
 
 from conbool_tui import firewall, log, postfix_config, systems, transaction
 from conbool_tui.errors import ConboolError, LockedError, RolledBackError, UsageError
-from conbool_tui.firewall.rules import Network
 from conbool_tui.host import Host
+from conbool_tui.mail_system import MailSystem
+from conbool_tui.networks import Network
 from conbool_tui.receipt import ChangeState
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.confirm import confirm_change
@@ -94,6 +95,7 @@ class Guard:
         self._told = told or Told()
         self._sleep = sleep
         self._journal = Journal(host, self._store.folder(change_id))
+        self._system: Optional[MailSystem] = None
         self._seen: Optional[tuple[str, float]] = None
         self._worker_died = False
         self._complaints: set[str] = set()
@@ -177,8 +179,10 @@ class Guard:
 
     def _probe(self, waiting: Entry) -> None:
         networks = [ipaddress.ip_network(str(network)) for network in waiting.get("networks", ())]
-        system = self._system_for(records.load(self._store, self._id).target)
-        for address in system.served(str(waiting.get("moment", ""))):
+        if self._system is None:
+            # Kept, because this is asked twice a second: making it reads the whole record and the mail system's settings.
+            self._system = self._system_for(records.load(self._store, self._id).target)
+        for address in self._system.served(str(waiting.get("moment", ""))):
             if listed(address, networks):
                 try:
                     confirm_change(

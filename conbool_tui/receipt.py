@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from dataclasses import dataclass
 from typing import Callable
@@ -39,6 +40,19 @@ class Receipt:
     undo_of: str = ""
     message: str = ""
     confirm_by: str = ""
+
+
+def time_left(moment: str, now: float) -> float:
+    """Seconds from ``now`` (seconds since 1970) to a moment of a receipt (ISO 8601, UTC when it does not say); 0 when it is over or
+    cannot be read.
+    """
+    try:
+        until = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=datetime.timezone.utc)
+    return max(0.0, until.timestamp() - now)
 
 
 @dataclass(frozen=True)

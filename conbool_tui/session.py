@@ -7,12 +7,11 @@ The wizard and the CLI differ only in how they ask and show; everything they do 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Callable, Optional
 
-from conbool_tui import answers_file, closing, host_answers
+from conbool_tui import answers_file, closing, host_answers, keyboard
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.checks.dns_model import DomainReport
@@ -393,16 +392,15 @@ class Session:
         """The networks of a list file, merged, and what was noticed (sentences). Raises UsageError."""
         from conbool_tui.network_lists import read_list
 
-        # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
-        return read_list(Host("/"), os.path.abspath(path))
+        return read_list(*keyboard.place(path))
 
     def path_exists(self, path: str) -> bool:
         """True when saving to ``path`` would replace something; a relative path counts from the current folder."""
-        return Host("/").exists(os.path.abspath(path))
+        return keyboard.exists(path)
 
     def save_text(self, text: str, path: str) -> None:
         """Write a transcript, mode 0600; a relative path counts from the current folder. Raises HostError."""
-        Host("/").write_atomic(os.path.abspath(path), text.encode("utf-8", "replace"), mode=0o600)
+        keyboard.write(path, text.encode("utf-8", "replace"))
 
     def save_answers(self, answers: Answers, path: str) -> None:
         """Write an answers file, mode 0600; a relative path counts from the current folder.
@@ -412,8 +410,7 @@ class Session:
             HostError, NeedsRootError: the file cannot be written.
         """
         text = answers_file.dump(answers_file.checked(answers))
-        # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
-        Host("/").write_atomic(os.path.abspath(path), text.encode("utf-8"), mode=0o600)
+        keyboard.write(path, text.encode("utf-8"))
 
     def require_root(self, doing: str) -> None:
         """Refuse work that only root can do. Raises NeedsRootError."""

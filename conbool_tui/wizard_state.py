@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import ipaddress
+import math
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from conbool_tui.facts import Detection, HostFacts, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Plan
 from conbool_tui.present_senders import SenderReport
-from conbool_tui.receipt import ChangeState, Receipt
+from conbool_tui.receipt import ChangeState, Receipt, time_left
 
 YES, NO = "yes", "no"
 """How the draft writes the answer to a question of yes or no."""
@@ -409,16 +410,8 @@ def _text(value: object) -> str:
 
 
 def seconds_left(moment: str, now: float) -> int:
-    """Whole seconds from ``now`` (seconds since 1970) to a moment of a receipt (ISO 8601, UTC); 0 when it is over
-    or cannot be read.
-    """
-    try:
-        until = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    except ValueError:
-        return 0
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=datetime.timezone.utc)
-    return max(0, -int(-(until.timestamp() - now) // 1))
+    """The time left (``receipt.time_left``) in whole seconds, the one that has begun counted in."""
+    return math.ceil(time_left(moment, now))
 
 
 def now_utc() -> datetime.datetime:

@@ -7,6 +7,7 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FirewallFacts, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall import rules as our_rules
+from conbool_tui.networks import Network
 from conbool_tui.planners.postfix.allowed import allowed_networks, unlisted_networks
 
 _ID = "firewall"
@@ -98,5 +99,5 @@ def _compared(facts: FirewallFacts, expected: our_rules.Rules, owner: str) -> Fi
     )
 
 
-def _covered(network: our_rules.Network, found: our_rules.Rules) -> bool:
+def _covered(network: Network, found: our_rules.Rules) -> bool:
     return our_rules.merged((*found.allowed, network)).allowed == found.allowed

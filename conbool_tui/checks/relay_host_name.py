@@ -11,6 +11,7 @@ from conbool_tui.checks.relay_host_probe import ConversationError, Identity, gla
 from conbool_tui.checks.relay_host_server import Server, same
 from conbool_tui.checks.resolve import NoAddressError, Published, published
 from conbool_tui.findings import Finding, Status
+from conbool_tui.networks import PRIVATE
 
 ID = "smtp.relay-host"
 Resolve = Callable[[str, Limits], Published]
@@ -220,18 +221,7 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 # Addresses nobody on the Internet can reach: RFC 1918, RFC 6598 (carrier-grade NAT), RFC 3927, RFC 4193, RFC 4291.
-_PRIVATE = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
+_UNREACHABLE = (*PRIVATE, ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
 
 
 def _is_nobody(address: str) -> bool:
@@ -241,4 +231,4 @@ def _is_nobody(address: str) -> bool:
 
 def _is_private(address: str) -> bool:
     own = ipaddress.ip_address(address)
-    return any(own.version == network.version and own in network for network in _PRIVATE)
+    return any(own.version == network.version and own in network for network in _UNREACHABLE)

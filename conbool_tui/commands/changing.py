@@ -61,7 +61,7 @@ def _plan_and_apply(context: Context, answers: Answers) -> int:
         raise
     if receipt.state is ChangeState.UNCONFIRMED:
         receipt = confirming.after_apply(context, receipt)
-    _report(context, receipt, "apply")
+    context.report(receipt, "apply")
     return ExitCode.DONE
 
 
@@ -100,7 +100,7 @@ def undo(context: Context) -> int:
     if receipt.state is ChangeState.UNCONFIRMED:
         # Taking back an undo may close port 25 again.
         receipt = confirming.after_apply(context, receipt)
-    _report(context, receipt, "undo")
+    context.report(receipt, "undo")
     return ExitCode.DONE
 
 
@@ -119,11 +119,3 @@ def _finish_interrupted(context: Context) -> None:
     if receipt is not None:
         log.record(context.session.host, f"recover: {receipt.id} {receipt.state.value}")
         context.say(f"Change {receipt.id}: {receipt.state.value}. {receipt.message}".rstrip())
-
-
-def _report(context: Context, receipt: Receipt, what: str) -> None:
-    log.record(context.session.host, f"{what}: {receipt.id} {receipt.state.value}")
-    if context.wants_json:
-        context.data_json({"changed": True, "receipt": render.json_value(receipt)})
-    else:
-        context.data(render.receipt_text(receipt))

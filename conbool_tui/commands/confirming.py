@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 
-from conbool_tui import log, render
+from conbool_tui import render
 from conbool_tui.commands.context import Context
 from conbool_tui.errors import ExitCode, RolledBackError
-from conbool_tui.receipt import ChangeState, Receipt
+from conbool_tui.receipt import ChangeState, Receipt, time_left
 
 _POLL = 0.5
 _GRACE = 15.0
@@ -17,12 +16,7 @@ _GRACE = 15.0
 
 def confirm(context: Context) -> int:
     """Keep the change that waits for confirmation."""
-    receipt = context.session.confirm(context.options.id)
-    log.record(context.session.host, f"confirm: {receipt.id} {receipt.state.value}")
-    if context.wants_json:
-        context.data_json({"changed": True, "receipt": render.json_value(receipt)})
-    else:
-        context.data(render.receipt_text(receipt))
+    context.report(context.session.confirm(context.options.id), "confirm")
     return ExitCode.DONE
 
 
@@ -35,7 +29,7 @@ def after_apply(context: Context, receipt: Receipt) -> Receipt:
     Raises:
         RolledBackError: it was taken back, because the admin said so or nobody confirmed it in time.
     """
-    left = seconds_left(receipt)
+    left = time_left(receipt.confirm_by, time.time())
     context.say(
         render.paragraph(
             f"Change {receipt.id} is live. It is taken back by itself in {left:.0f} seconds unless it is kept: "
@@ -60,15 +54,9 @@ def after_apply(context: Context, receipt: Receipt) -> Receipt:
     return receipt
 
 
-def seconds_left(receipt: Receipt) -> float:
-    """Seconds until the change is taken back."""
-    until = datetime.datetime.fromisoformat(receipt.confirm_by.replace("Z", "+00:00"))
-    return max(0.0, (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds())
-
-
 def _outcome(context: Context, receipt: Receipt) -> Receipt:
     """Wait until the change waits no more. Raises RolledBackError."""
-    late = time.monotonic() + seconds_left(receipt) + _GRACE
+    late = time.monotonic() + time_left(receipt.confirm_by, time.time()) + _GRACE
     while context.session.unconfirmed() is not None or context.session.unfinished() is not None:
         time.sleep(_POLL)
         if time.monotonic() > late:

@@ -7,20 +7,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import select
 import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from conbool_tui import answers_file, render
+from conbool_tui import answers_file, keyboard, log, render
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import Tree
 from conbool_tui.answers_schema import FIELDS, FLAG_PREFIX
 from conbool_tui.errors import ConboolError, UsageError
-from conbool_tui.host import Host
-from conbool_tui.receipt import Progress
+from conbool_tui.receipt import Progress, Receipt
 from conbool_tui.session import Session
 
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
@@ -64,6 +62,19 @@ class Context:
     def progress(self, progress: Progress) -> None:
         """Show one step of a running transaction."""
         self.say(f"[{progress.done}/{progress.total}] {render.printable(progress.text)}")
+
+    def report(self, receipt: Receipt, what: str) -> None:
+        """Write down and show what a change came to.
+
+        Args:
+            receipt: the change.
+            what: the command that was given.
+        """
+        log.record(self.session.host, f"{what}: {receipt.id} {receipt.state.value}")
+        if self.wants_json:
+            self.data_json({"changed": True, "receipt": render.json_value(receipt)})
+        else:
+            self.data(render.receipt_text(receipt))
 
     def confirmed(self, question: str, instead: str) -> bool:
         """Ask on the terminal.
@@ -145,10 +156,8 @@ def _read(name: str) -> tuple[str, bytes]:
     """The answers file's name for messages, and its content. Raises UsageError."""
     if name in STDIN_NAMES:
         return "standard input", piped("plan --answers -", "--answers -")
-    path = os.path.abspath(name)
     try:
-        # The file belongs to the admin at the keyboard, not to the system below --root.
-        return name, Host("/").read_bytes(path)
+        return name, keyboard.read(name)
     except ConboolError as error:
         raise UsageError(
             f"The answers file {error.what}", error.why, "Give --answers the name of a readable file."

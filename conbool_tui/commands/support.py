@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 
-from conbool_tui import render
+from conbool_tui import keyboard, render
 from conbool_tui.commands.context import Context, answers_given
 from conbool_tui.errors import ExitCode, UsageError
-from conbool_tui.host import Host
 
 
 def support_bundle(context: Context) -> int:
@@ -25,8 +24,6 @@ def support_bundle(context: Context) -> int:
         return ExitCode.DONE
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     path = os.path.abspath(options.output or f"conbool-tui-support-{today}.tar.gz")
-    # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
-    keyboard = Host("/")
     if keyboard.exists(path):
         raise UsageError(
             f"{path} is there already.", "Nothing is overwritten.", "Give --output another name."
@@ -39,6 +36,6 @@ def support_bundle(context: Context) -> int:
     if not options.yes and not context.confirmed(f"Write it to {path}?", "--yes"):
         context.say("Nothing was written.")
         return ExitCode.PENDING
-    keyboard.write_atomic(path, archive(parts), mode=0o600)
+    keyboard.write(path, archive(parts))
     context.data(f"{path}\n")
     return ExitCode.DONE

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Optional
 
 from conbool_tui.errors import ConboolError, HostError
 from conbool_tui.facts import FirewallFacts
-from conbool_tui.firewall.rules import EDITED, PORT, Network, Rules, merged, wanted
+from conbool_tui.firewall.rules import EDITED, PORT, Rules, merged, wanted
 from conbool_tui.mail_system import Problem
+from conbool_tui.networks import Network
 
 if TYPE_CHECKING:
     from conbool_tui.host import Host

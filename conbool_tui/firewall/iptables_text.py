@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
-from conbool_tui.firewall.rules import EDITED, PORT, TAG, Network, Rules, merged
+from conbool_tui.firewall.rules import EDITED, PORT, TAG, Rules, merged
+from conbool_tui.networks import Network
 
 CHAIN = "CONBOOL-SMTP"
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.firewall.rules import EDITED, PORT, TAG, Network, Rules, merged
+from conbool_tui.firewall.rules import EDITED, PORT, TAG, Rules, merged
+from conbool_tui.networks import Network
 
 TABLE = "conbool"
 RULES_FILE = "/etc/nftables.d/conbool.nft"

@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
+from conbool_tui import networks as networks_of
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FirewallOwner
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+from conbool_tui.networks import Network
 
 TAG = "conbool-tui"
 """Marks every rule, comment, line and object of ours."""
@@ -62,10 +62,7 @@ def rules(networks: Iterable[str]) -> Rules:
 
 def merged(networks: Iterable[Network]) -> Rules:
     """The rules that let ``networks`` connect, each once, overlaps merged."""
-    found = list(networks)
-    four = ipaddress.collapse_addresses(item for item in found if isinstance(item, ipaddress.IPv4Network))
-    six = ipaddress.collapse_addresses(item for item in found if isinstance(item, ipaddress.IPv6Network))
-    return Rules((*sorted(four), *sorted(six)))
+    return Rules(networks_of.merged(networks))
 
 
 def parse(text: Optional[str]) -> Optional[Rules]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from conbool_tui.firewall.rules import PORT, TAG, Network, Rules
+from conbool_tui.firewall.rules import PORT, TAG, Rules
+from conbool_tui.networks import Network
 
 COMMENT = TAG.encode().hex()
 BEGIN = "### RULES ###"

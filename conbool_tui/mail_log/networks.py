@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterable
 from typing import Optional
 
+from conbool_tui.networks import Network, merged
+
 _LOOPBACK4 = b"\x7f"
 _LOOPBACK6 = b"\0" * 15 + b"\x01"
 _MAPPED = b"\0" * 10 + b"\xff\xff"
@@ -39,24 +41,17 @@ class Networks:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.unknown: list[str] = []
-        ends: dict[int, list[tuple[bytes, bytes]]] = {4: [], 16: []}
-        four: list[ipaddress.IPv4Network] = []
-        six: list[ipaddress.IPv6Network] = []
+        found: list[Network] = []
         for text in texts:
             try:
                 # Postfix writes [2001:db8::]/32.
-                network = ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+                found.append(ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False))
             except ValueError:
                 self.unknown.append(text)
-                continue
-            if isinstance(network, ipaddress.IPv4Network):
-                four.append(network)
-            else:
-                six.append(network)
-        for one in ipaddress.collapse_addresses(four):
-            ends[4].append((one.network_address.packed, one.broadcast_address.packed))
-        for other in ipaddress.collapse_addresses(six):
-            ends[16].append((other.network_address.packed, other.broadcast_address.packed))
+        ends: dict[int, list[tuple[bytes, bytes]]] = {4: [], 16: []}
+        for network in merged(found):
+            first = network.network_address.packed
+            ends[len(first)].append((first, network.broadcast_address.packed))
         self._starts = {size: [first for first, _ in pairs] for size, pairs in ends.items()}
         self._ends = {size: [last for _, last in pairs] for size, pairs in ends.items()}
 

@@ -71,13 +71,18 @@ class PostfixLog:
     def mark(self) -> None:
         """From now on only newer lines count."""
         self._since = time.time()
-        self._marks = {}
+        self._marks = self._ends()
+
+    def _ends(self) -> dict[str, tuple[int, int]]:
+        """Inode and size (bytes) of every log file that is there."""
+        ends: dict[str, tuple[int, int]] = {}
         for path in self._files:
             try:
                 info = self._host.stat(path)
             except ConboolError:
                 continue
-            self._marks[path] = (info.st_ino, info.st_size)
+            ends[path] = (info.st_ino, info.st_size)
+        return ends
 
     def complaints(self) -> list[str]:
         """Lines with ``fatal:``, ``panic:`` or ``error:`` of daemons since the mark, each text once.
@@ -101,14 +106,7 @@ class PostfixLog:
 
     def moment(self) -> str:
         """The ends of the logs now, for ``sessions``."""
-        ends: dict[str, list[int]] = {}
-        for path in self._files:
-            try:
-                info = self._host.stat(path)
-            except ConboolError:
-                continue
-            ends[path] = [info.st_ino, info.st_size]
-        return json.dumps({"since": round(time.time(), 3), "ends": ends})
+        return json.dumps({"since": round(time.time(), 3), "ends": self._ends()})
 
     def sessions(self, moment: str) -> list[SmtpSession]:
         """The connections to smtpd(8) processes of this instance that began and ended after ``moment``, each once.

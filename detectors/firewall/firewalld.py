@@ -8,6 +8,7 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FirewallFacts, FirewallOwner
 from conbool_tui.firewall.firewalld import NOT_RUNNING, OFFLINE_TOOL, TOOL, look, mattering, text_of
 from conbool_tui.host import Host
+from detectors.firewall.services import programs
 
 _OLDEST = (0, 7)
 """Rich rules have priorities since this version."""
@@ -99,13 +100,11 @@ def _facts(
     details: tuple[tuple[str, str], ...] = (),
     version: str = "",
 ) -> FirewallFacts:
-    names = (TOOL, OFFLINE_TOOL, "systemctl")
-    tools = {name: path for name in names if (path := host.which(name)) is not None}
     return FirewallFacts(
         owner=FirewallOwner.FIREWALLD,
         evidence=f"firewalld {version} is running" if version else "firewalld is installed",
         rules=rules,
-        tools=tools,
+        tools=programs(host, TOOL, OFFLINE_TOOL, "systemctl"),
         unusable=unusable,
         remedy=remedy,
         details=details,

@@ -9,6 +9,7 @@ from conbool_tui.facts import FirewallFacts, FirewallOwner
 from conbool_tui.firewall.ufw import CONFIGURATION, UfwRules, enabled, live_rules, uses_ipv6
 from conbool_tui.firewall.ufw_files import FAMILIES, IPV4, Family, entries
 from conbool_tui.host import Host
+from detectors.firewall.services import programs
 
 _PROGRAMS = ("ufw", "iptables", "iptables-restore", "ip6tables", "ip6tables-restore")
 
@@ -72,12 +73,11 @@ def _facts(
     remedy: str = "",
     details: tuple[tuple[str, str], ...] = (),
 ) -> FirewallFacts:
-    tools = {name: path for name in (*_PROGRAMS, "systemctl") if (path := host.which(name)) is not None}
     return FirewallFacts(
         owner=FirewallOwner.UFW,
         evidence=f"ufw is switched on ({CONFIGURATION})",
         rules=rules,
-        tools=tools,
+        tools=programs(host, *_PROGRAMS, "systemctl"),
         unusable=unusable,
         remedy=remedy,
         details=details,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
 from conbool_tui.answers import Answers
 from conbool_tui.facts import PostfixFacts, Service
+from conbool_tui.networks import Network, covers, merged
 from conbool_tui.planners.postfix.lists import split_list
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\((\w+)\))")
 _LOOPBACK_NAMES = ("127.", "localhost:", "[::1]:", "ip6-localhost:")
@@ -70,21 +68,6 @@ def own_networks(value: str) -> OwnNetworks:
         else:
             listed += _without(network, excluded)
     return OwnNetworks(merged(listed), tuple(unlisted))
-
-
-def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
-    """Each address once: IPv4 before IPv6, sorted."""
-    found = list(networks)
-    four = ipaddress.collapse_addresses(one for one in found if isinstance(one, ipaddress.IPv4Network))
-    six = ipaddress.collapse_addresses(one for one in found if isinstance(one, ipaddress.IPv6Network))
-    return (*four, *six)
-
-
-def covers(outer: Network, inner: Network) -> bool:
-    """True when every address of ``inner`` is in ``outer``."""
-    if isinstance(outer, ipaddress.IPv4Network):
-        return isinstance(inner, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
 
 
 def faces_outside(facts: PostfixFacts, service: Service) -> bool:

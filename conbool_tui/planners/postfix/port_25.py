@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conbool_tui.errors import CheckFailedError
+from conbool_tui.networks import Network, covers
 from conbool_tui.plan import Step
 from conbool_tui.planners.postfix import names
-from conbool_tui.planners.postfix.allowed import Network, covers, own_networks
+from conbool_tui.planners.postfix.allowed import own_networks
 from conbool_tui.planners.postfix.design import Design
 from conbool_tui.planners.postfix.desired import Setting
 from conbool_tui.planners.postfix.lists import join_list, may_refuse, split_restrictions

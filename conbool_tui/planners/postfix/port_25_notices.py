@@ -5,18 +5,16 @@ from __future__ import annotations
 import ipaddress
 
 from conbool_tui.facts import Service
+from conbool_tui.networks import PRIVATE, Network, covers
 from conbool_tui.plan import Step
-from conbool_tui.planners.postfix.allowed import Network, covers, faces_outside, own_networks
+from conbool_tui.planners.postfix.allowed import faces_outside, own_networks
 from conbool_tui.planners.postfix.design import Design
 from conbool_tui.planners.postfix.lists import join_list, split_restrictions
 from conbool_tui.planners.postfix.restrictions import seen
 
 _LARGEST = {4: 16, 6: 32}
 # IPv4Network.is_private of older Pythons calls 0.0.0.0/0 private, too.
-_PRIVATE = tuple(
-    ipaddress.ip_network(one)
-    for one in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-)
+_OWN = (*PRIVATE, ipaddress.ip_network("127.0.0.0/8"))
 _STRANGER_RULES = (
     "smtpd_client_restrictions",
     "smtpd_helo_restrictions",
@@ -93,7 +91,7 @@ def _own_networks(design: Design) -> None:
 
 
 def _is_private(network: Network) -> bool:
-    return any(covers(one, network) for one in _PRIVATE)
+    return any(covers(one, network) for one in _OWN)
 
 
 def _other_ports(design: Design) -> None:

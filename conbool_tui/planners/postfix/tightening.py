@@ -6,8 +6,8 @@ import ipaddress
 import posixpath
 from collections.abc import Iterable
 
+from conbool_tui.networks import Network, covers
 from conbool_tui.planners.postfix import names
-from conbool_tui.planners.postfix.allowed import Network, covers
 from conbool_tui.planners.postfix.design import Design
 from conbool_tui.planners.postfix.port_25 import CLIENT_RULES, own_client_networks
 
