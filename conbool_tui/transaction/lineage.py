@@ -93,6 +93,10 @@ def prunable(receipts: Sequence[Receipt], keep: int = 0) -> list[Receipt]:
     for root, chain in every.items():
         if any(item.state not in (*_OVER, ChangeState.APPLIED) for item in chain):
             continue
+        if chain[0].undo_of:
+            # Its change was removed already, by a run that was cut off.
+            gone |= {item.id for item in chain} - spared
+            continue
         end = taken_back_at(chain)
         if end and not any(root < other < end for other in standing):
             ids = {item.id for item in chain}
