@@ -8,6 +8,8 @@ Layout, all of it for root only (folders 0700, files 0600)::
     changes/<ID>/files.json           every file before and after: owner, mode, times, attributes, links, checksum
     changes/<ID>/before/, after/      the contents
     changes/<ID>/guard, guard.json    the process that takes an unconfirmed change back: its lock, its first word
+    jobs/<ID>/                        work handed over to a process of its own (``transaction.jobs``), only meanwhile
+    seen.json                         the newest outcome that somebody was told (``transaction.seen``)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import re
 import secrets
 import stat
 
-from conbool_tui.errors import CheckFailedError, UsageError
+from conbool_tui.errors import CheckFailedError, HostError, UsageError
 from conbool_tui.host import Host
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
@@ -49,6 +51,7 @@ class Store:
         self.host = host
         self.path = posixpath.normpath(state_dir)
         self.changes = posixpath.join(self.path, "changes")
+        self.jobs = posixpath.join(self.path, "jobs")
         self.lock_file = posixpath.join(self.path, "lock")
 
     def prepare(self) -> None:
@@ -66,9 +69,18 @@ class Store:
         for folder in reversed(missing):
             self.host.make_folder(folder, 0o755)
         for folder in (self.path, self.changes):
-            if self.host.lstat(folder) is None:
+            self.private_folder(folder)
+
+    def private_folder(self, folder: str) -> None:
+        """Create a folder below a private one, or make sure that the one there is ours alone. Raises as ``prepare``."""
+        if self.host.lstat(folder) is None:
+            try:
                 self.host.make_folder(folder, _PRIVATE_FOLDER)
-            self._guard(folder)
+            except HostError:
+                # Another run may have made it in the same moment.
+                if self.host.lstat(folder) is None:
+                    raise
+        self._guard(folder)
 
     def present(self) -> bool:
         """True when there is a state directory; reading never creates one. Raises CheckFailedError as
