@@ -65,6 +65,14 @@ class Context:
         """Show one step of a running transaction."""
         self.say(f"[{progress.done}/{progress.total}] {render.printable(progress.text)}")
 
+    def tell_unseen(self) -> None:
+        """Say, once, how a change ended while nobody watched."""
+        with contextlib.suppress(ConboolError):
+            receipt = self.session.unseen()
+            if receipt is not None:
+                self.say(render.paragraph(render.unseen_text(receipt)))
+                self.session.seen()
+
     def confirmed(self, question: str, instead: str) -> bool:
         """Ask on the terminal.
 
