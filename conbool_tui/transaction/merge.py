@@ -214,6 +214,9 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
             wanted.append((change, old))
             continue
         others = _without_ours(change, old, new, value)
+        if others is None and key_of(change) in wishes.instead:
+            # Taking back the earlier change may have taken its own entries out of the list already.
+            others = _without_ours(change, _get(before, change), new, value)
         if others is not None:
             wanted.append((change, others))
         else:

@@ -380,9 +380,15 @@ def _ports(store: Store, old: Record) -> tuple[int, ...]:
 
 def _own_folders(store: Store, old: Record) -> tuple[str, ...]:
     """Folders of ours that go when empty: those the first change of the chain created, when this takes it
-    back.
+    back, and those of changes taken back earlier that later ones kept files in.
     """
-    return () if old.backward else _first(store, old).folders
+    if old.backward:
+        return ()
+    found = dict.fromkeys(_first(store, old).folders)
+    for receipt in list_changes(store.host, store.path):
+        if receipt.state is ChangeState.UNDONE and not receipt.undo_of:
+            found.update(dict.fromkeys(records.load(store, receipt.id).folders))
+    return tuple(found)
 
 
 def _first(store: Store, record: Record) -> Record:
