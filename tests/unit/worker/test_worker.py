@@ -124,9 +124,13 @@ def test_a_plan_survives_exactly() -> None:
     for field in dataclasses.fields(Plan):
         if field.default is not dataclasses.MISSING:
             assert getattr(plan, field.name) != field.default, f"{field.name} is not put to the test"
-    order = Order(APPLY, plan, ("192.0.2.0/24", "2001:db8::/32"), "id", True, True, {("/p", "k\udce9"): "keep"})
+    order = Order(
+        APPLY, plan, ("192.0.2.0/24", "2001:db8::/32"), "id", True, True, {("/p", "k\udce9"): "keep"}
+    )
     plain = Order(APPLY)
-    assert all(getattr(order, field.name) != getattr(plain, field.name) for field in dataclasses.fields(Order)[1:])
+    assert all(
+        getattr(order, field.name) != getattr(plain, field.name) for field in dataclasses.fields(Order)[1:]
+    )
     assert order_from_json(through_json(order_to_json(order))) == order
     assert order_from_json(through_json(order_to_json(Order(RECOVER)))) == Order(RECOVER)
     again = order_from_json(through_json(order_to_json(order)))
