@@ -107,3 +107,13 @@ def prunable(receipts: Sequence[Receipt], keep: int = 0) -> list[Receipt]:
 
 
 _OVER = (ChangeState.ROLLED_BACK, ChangeState.UNDONE)
+
+
+def shared_keys(store: Store, receipts: Sequence[Receipt], record: Record) -> frozenset[Key]:
+    """The keys of ``record`` that later records set, too, whatever became of those. Raises as ``bases_instead``."""
+    keys = {key_of(change) for change in record.plan.changes}
+    found: set[Key] = set()
+    for receipt in receipts:
+        if receipt.id > record.id and receipt.state in (ChangeState.APPLIED, ChangeState.UNDONE):
+            found |= keys & {key_of(change) for change in records.load(store, receipt.id).plan.changes}
+    return frozenset(found)

@@ -120,10 +120,12 @@ class Wishes:
     Attributes:
         choices: what to do about conflicts.
         instead: other base values, where the change that had set the base was taken back meanwhile.
+        shared: keys that later changes of ours set, too: those may have taken entries of a list away.
     """
 
     choices: Choices = field(default_factory=dict)
     instead: Mapping[Key, Optional[str]] = field(default_factory=dict)
+    shared: frozenset[Key] = frozenset()
 
     def concern(self, path: str) -> bool:
         """Whether there is a wish about the file."""
@@ -213,10 +215,11 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
         if choice == PUT_BACK or same_meaning(change, value, new):
             wanted.append((change, old))
             continue
-        others = _without_ours(change, old, new, value)
+        shared = key_of(change) in wishes.shared
+        others = _without_ours(change, old, new, value, shared=shared)
         if others is None and key_of(change) in wishes.instead:
             # Taking back the earlier change may have taken its own entries out of the list already.
-            others = _without_ours(change, _get(before, change), new, value)
+            others = _without_ours(change, _get(before, change), new, value, shared=shared)
         if others is not None:
             wanted.append((change, others))
         else:
@@ -235,11 +238,12 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
 
 
 def _without_ours(
-    change: Change, old: Optional[str], new: Optional[str], value: Optional[str]
+    change: Change, old: Optional[str], new: Optional[str], value: Optional[str], *, shared: bool
 ) -> Optional[str]:
     """A list that both we and somebody else changed, without our entries; None where that is not certain.
 
-    Certain means: we only added entries, to a list the file had set, and each of them is still there as it was.
+    Certain means: we only added entries, to a list the file had set, and each of them is still there as it was, or, in a
+    ``shared`` list, gone.
     """
     split = splitter(change.key.rsplit("/", 1)[-1])
     lists = change.kind in (ChangeKind.PARAMETER, ChangeKind.SERVICE_OPTION)
@@ -252,8 +256,10 @@ def _without_ours(
             return None
         at = added.index(item, at)
         del added[at]
-    if not added or any(item in own or found.count(item) != added.count(item) for item in added):
-        return None
+    for item in added:
+        counts = (added.count(item), 0) if shared else (added.count(item),)
+        if item in own or found.count(item) not in counts:
+            return None
     kept = [item for item in found if item not in added]
     return ", ".join(kept) or None
 

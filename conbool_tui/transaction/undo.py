@@ -15,7 +15,7 @@ from conbool_tui.transaction.accepted import load_accepted
 from conbool_tui.transaction.apply import waits
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.key_values import values_of
-from conbool_tui.transaction.lineage import bases_instead, set_later
+from conbool_tui.transaction.lineage import bases_instead, set_later, shared_keys
 from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.lock import locked, locked_configuration
 from conbool_tui.transaction.merge import (
@@ -196,8 +196,10 @@ def _take_back(tools: Tools, old: Record, choices: Choices) -> Receipt:
 def _wishes(store: Store, old: Record, choices: Choices) -> Wishes:
     """The admin's choices, accepted keys among them, and the base values that count now. Raises ConboolError."""
     accepted = dict.fromkeys(load_accepted(store, old.id), KEEP)
-    instead = bases_instead(store, list_changes(store.host, store.path), old)
-    return Wishes({**accepted, **choices}, instead)
+    receipts = list_changes(store.host, store.path)
+    return Wishes(
+        {**accepted, **choices}, bases_instead(store, receipts, old), shared_keys(store, receipts, old)
+    )
 
 
 def _with_later(store: Store, old: Record, conflicts: list[Conflict]) -> tuple[Conflict, ...]:

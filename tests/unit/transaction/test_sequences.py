@@ -51,6 +51,7 @@ class World:
         self.entries: dict[str, list[str]] = {}
         self.notes: list[bytes] = []
         self.count = 0
+        self.redone = False
 
     def facts(self) -> PostfixFacts:
         host = self.rig.host
@@ -119,18 +120,15 @@ class World:
             self.rig.undo(change_id)
         except UndoConflictError as error:
             assert self.rig.tree(folder_times=True) == before
-            asked = {
-                conflict.at: PUT_BACK
-                if conflict.later and conflict.now != self.settings.get(conflict.key)
-                else KEEP
-                for conflict in error.conflicts
-            }
-            note(f"{change_id}: {asked}")
             mine = {item for name in self.entries for item in self.entries[name]}
+            asked = {}
             for conflict in error.conflicts:
-                # Only what the admin or a later change of ours touched is asked about.
-                touched = conflict.later or conflict.key in self.settings
-                assert touched or any(entry in (conflict.now or "") for entry in mine), conflict
+                now = conflict.now or ""
+                his = now == self.settings.get(conflict.key) or any(entry in now for entry in mine)
+                asked[conflict.at] = KEEP if his else PUT_BACK
+                # Only what the admin or a later change touched is asked about.
+                assert his or conflict.later or self.redone, conflict
+            note(f"{change_id}: {asked}")
             self.rig.undo(change_id, choices=asked)
         self.check()
 
@@ -166,7 +164,10 @@ def test_sequences(site: Site, steps: list[tuple[str, object]]) -> None:
                 # Also an undo, which is then undone.
                 changes = world.standing()
                 if changes:
-                    world.undo(changes[int(str(how)) % len(changes)].id)
+                    chosen = changes[int(str(how)) % len(changes)]
+                    # In force again on top of younger changes: what it meets there may be theirs.
+                    world.redone = world.redone or bool(chosen.undo_of)
+                    world.undo(chosen.id)
             elif what == "note":
                 world.comment(int(str(how)))
             elif what == "setting":
