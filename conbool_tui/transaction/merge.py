@@ -85,8 +85,14 @@ class Conflict:
         """The three versions for people."""
         head = f"{self.path}: {self.key or 'the whole file'}"
         versions = (("before us", self.base), ("ours", self.ours), ("now", self.now))
-        found = [head, *(f"  {name + ':':<11}{_shown(text)}" for name, text in versions)]
+        found = [head, *(f"  {name + ':':<11}{self._told(text)}" for name, text in versions)]
         return found if not self.later else [*found, f"  set by change {self.later}"]
+
+    def _told(self, text: Optional[str]) -> str:
+        if text is None or self.key or not self.path.startswith("/"):
+            return _shown(text)
+        # A whole file may hold passwords, and this text also goes to the log.
+        return f"a file of {len(text.splitlines())} lines, {len(text)} characters"
 
 
 class UndoConflictError(RollbackIncompleteError):

@@ -68,6 +68,7 @@ class Store:
             parent = posixpath.dirname(parent)
         for folder in reversed(missing):
             self.host.make_folder(folder, 0o755)
+        self._guard_parents()
         for folder in (self.path, self.changes):
             self.private_folder(folder)
 
@@ -90,6 +91,22 @@ class Store:
             return False
         self._guard(self.path, repair=False)
         return True
+
+    def _guard_parents(self) -> None:
+        """Nobody else may be able to put another folder in the place of ours. Raises CheckFailedError."""
+        folder = posixpath.dirname(self.host.resolve(self.path))
+        while True:
+            info = self.host.stat(folder)
+            shared = info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and info.st_gid != 0)
+            if info.st_uid not in (0, self.host.user_id) or (shared and not info.st_mode & stat.S_ISVTX):
+                raise CheckFailedError(
+                    f"{folder}, in which {self.path} lies, can be changed by others.",
+                    "They could put backups of their own in the place of ours, and undo trusts those.",
+                    f"Give it to root alone (chown root {folder}; chmod go-w {folder}), or give another --state-dir.",
+                )
+            if folder == "/":
+                return
+            folder = posixpath.dirname(folder)
 
     def _guard(self, folder: str, *, repair: bool = True) -> None:
         info = self.host.lstat(folder)

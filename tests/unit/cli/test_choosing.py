@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -33,7 +34,7 @@ class EditedSession(FakeSession):
 
     given: Optional[Choices] = None
     broken = False
-    accepted: list[str] = []
+    accepted: Sequence[str] = ()
     drifted: tuple[Drift, ...] = (Drift("x", MAIN, "relayhost", "a", "b", "now"),)
     pruned = False
 
@@ -158,7 +159,7 @@ def test_accepting_drift(session: type[EditedSession], capsys: pytest.CaptureFix
     assert cli.main(["accept", "--yes", "--json"]) == ExitCode.DONE
     assert session.accepted
     assert json.loads(capsys.readouterr().out) == {"accepted": [{"path": MAIN, "key": "relayhost"}]}
-    session.accepted, session.drifted = [], ()
+    session.accepted, session.drifted = (), ()
     assert cli.main(["accept"]) == ExitCode.DONE
     assert not session.accepted
 
