@@ -112,7 +112,7 @@ class World:
     def standing(self) -> list[Receipt]:
         return [item for item in list_changes(self.rig.host, STATE) if item.state is ChangeState.APPLIED]
 
-    def undo(self, change_id: str) -> None:
+    def undo(self, change_id: str, *, last: bool = False) -> None:
         """Take a change back: a conflict names what it is about and changes nothing, and the admin keeps what is his."""
         before = self.rig.tree(folder_times=True)
         note(f"undo {change_id}")
@@ -121,13 +121,20 @@ class World:
         except UndoConflictError as error:
             assert self.rig.tree(folder_times=True) == before
             mine = {item for name in self.entries for item in self.entries[name]}
+            if not last and any(conflict.later for conflict in error.conflicts):
+                # The admin follows the advice: the later change is to be taken back first.
+                return
             asked = {}
             for conflict in error.conflicts:
                 now = conflict.now or ""
-                his = now == self.settings.get(conflict.key) or any(entry in now for entry in mine)
+                his = bool(conflict.key) and (
+                    now == self.settings.get(conflict.key) or any(entry in now for entry in mine)
+                )
                 asked[conflict.at] = KEEP if his else PUT_BACK
                 # Only what the admin or a later change touched is asked about.
                 assert his or conflict.later or self.redone, conflict
+            # What was put back on top of younger changes may be what these meet when they are taken back.
+            self.redone = self.redone or PUT_BACK in asked.values()
             note(f"{change_id}: {asked}")
             self.rig.undo(change_id, choices=asked)
         self.check()
@@ -176,10 +183,8 @@ def test_sequences(site: Site, steps: list[tuple[str, object]]) -> None:
                 world.append(str(how))
             world.check()
         order = [item.id for item in world.standing() if not item.undo_of]
-        if len(steps) % 2:
-            order.reverse()
         for change_id in order:
-            world.undo(change_id)
+            world.undo(change_id, last=True)
         nothing_of_ours(world)
 
 
