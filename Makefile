@@ -14,8 +14,9 @@ STAMP := $(VENV)/.installed
 
 # To change from the command line, as in: make lab LAB_FLAGS="-n 0 -k loop"
 DEMO ?= wizard
-UNIT_FLAGS ?= -n 2
-LAB_FLAGS ?= -n 2 --dist loadgroup
+# More workers than the two processors a CI machine has: tests wait (for disks, clocks, mail) more than they compute.
+UNIT_FLAGS ?= -n 4
+LAB_FLAGS ?= -n 3 --dist loadgroup
 BENCH_FLAGS ?=
 
 TYPED_TREES := $(wildcard conbool_tui screens detectors tests benchmarks)

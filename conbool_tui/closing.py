@@ -24,8 +24,8 @@ class ClosingError(CheckFailedError):
 
 
 def not_conbools(reports: Iterable[DomainReport]) -> tuple[DomainReport, ...]:
-    """The domains of which it is not known that every MX is Conbool's."""
-    return tuple(report for report in reports if report.conbool_only is not True)
+    """The domains that get mail, and of which it is not known that every MX is Conbool's."""
+    return tuple(report for report in reports if report.receives and report.conbool_only is not True)
 
 
 def told(reports: Sequence[DomainReport]) -> str:

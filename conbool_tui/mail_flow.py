@@ -59,7 +59,8 @@ def hops_after(facts: PostfixFacts, answers: Answers) -> tuple[Hop, ...]:
         secure=True,
         note=f"TLS, name {smart_host.expected_name} checked",
     )
-    hops = [Hop("other servers", here, "your mailboxes")]
+    others = "Conbool, listed networks" if answers.inbound.restrict_port_25 else "other servers"
+    hops = [Hop(others, here, "your mailboxes")]
     if answers.scope.mode == "everything":
         hops.append(Hop("all senders", conbool.here, conbool.target, True, conbool.note))
     elif answers.scope.mode == "senders":

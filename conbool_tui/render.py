@@ -337,6 +337,7 @@ def _value_lines(label: str, value: Optional[str], *, whole_file: bool) -> Itera
             yield "      … (all of it: --diff)"
         return
     else:
+        value = value.strip("\n")
         text = value if len(value) <= _SHOWN_VALUE else value[:_SHOWN_VALUE] + " … (all of it: --diff)"
     yield paragraph(f"{label}: {text}", 4, 6 + len(label))
 

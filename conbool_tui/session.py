@@ -503,6 +503,10 @@ class Session:
         # Like --answers, this is a file of the admin at the keyboard, also when --root names another system.
         return read_list(Host("/"), os.path.abspath(path))
 
+    def path_exists(self, path: str) -> bool:
+        """True when saving to ``path`` would replace something; a relative path counts from the current folder."""
+        return Host("/").exists(os.path.abspath(path))
+
     def save_text(self, text: str, path: str) -> None:
         """Write a transcript, mode 0600; a relative path counts from the current folder. Raises HostError."""
         Host("/").write_atomic(os.path.abspath(path), text.encode("utf-8", "replace"), mode=0o600)

@@ -5,7 +5,8 @@ umask 022
 
 # debootstrap, mount: the servers' disposable roots. iproute2: their network. tmux: the wizard in a real terminal.
 # procps, e2fsprogs, openssl, busybox: process lists, immutable files, certificates and a small shell in the tests.
-wanted=(busybox ca-certificates debootstrap e2fsprogs iproute2 mount openssl procps tmux)
+# gcc, libc6-dev: the small library that makes system calls fail in the tests.
+wanted=(busybox ca-certificates debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssl procps tmux)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "The lab needs Debian's apt-get; on another system install by hand: ${wanted[*]}" >&2

@@ -49,12 +49,14 @@ class DomainReport:
     """Everything looked up for one domain. ``exchangers`` are those of the MX lookup, the lowest preference first.
 
     ``conbool_only``: True when every MX is Conbool's, False when one is not (or there is none), None when it could not be told.
+    ``receives``: False when it is certain that nobody can send mail to it (it does not exist, has a null MX, or neither MX nor address).
     """
 
     domain: str
     lookups: tuple[Lookup, ...]
     exchangers: tuple[MailExchanger, ...] = ()
     conbool_only: Optional[bool] = None
+    receives: bool = True
 
     @property
     def status(self) -> Status:

@@ -143,7 +143,10 @@ def _finish_interrupted(context: Context) -> None:
     found = context.session.unfinished()
     if found is None:
         return
-    context.say("An earlier change was interrupted; it is taken back first.")
+    if found.state is ChangeState.RUNNING:
+        context.say("An earlier change is still being worked on; waiting for its end.")
+    else:
+        context.say("An earlier change was not finished; it is taken back first.")
     try:
         receipt: Optional[Receipt] = context.session.recover(context.progress)
     except RollbackIncompleteError as error:

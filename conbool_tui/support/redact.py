@@ -10,6 +10,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from conbool_tui.answers_schema import FIELDS
+
 KEPT_DOMAINS = ("conbool.com", "postfix.org", "python.org")
 """Names that say nothing about the host: these, and every name below them."""
 
@@ -71,21 +73,28 @@ _FILE_SUFFIXES = frozenset(
 # These are both; a single dot below a folder makes a program file of them.
 _PROGRAM_SUFFIXES = frozenset(("py", "sh", "so"))
 _FILES = frozenset(("main.cf", "master.cf", "dynamicmaps.cf", "multi-user.target", "plan.diff"))
-# Words with a dot inside the program's own answers, parameters and modules.
+# Words with a dot inside: the answers' keys, and what findings are called.
 _OWN_WORDS = frozenset(
     (
-        "smart_host",
-        "inbound",
-        "markers",
-        "scope",
-        "spam",
-        "prerequisites",
-        "conbool_tui",
-        "smtp",
-        "smart-host",
-        "dns",
-        "inet",
-        "filter",
+        *(item.key for item in FIELDS),
+        *(f"dns.{name}" for name in ("mx", "spf", "dmarc", "dkim", "txt", "expected")),
+        *(
+            f"smtp.{name}"
+            for name in (
+                "certificate",
+                "greeting",
+                "reachable",
+                "recipient",
+                "relay",
+                "relay-host",
+                "starttls",
+            )
+        ),
+        *(
+            f"smart-host.{name}"
+            for name in ("chain", "connect", "greeting", "name", "resolve", "second-opinion", "starttls")
+        ),
+        "prerequisites.confirmed",
     )
 )
 _HEADERS = frozenset(("released", "flag", "spam", "origin"))
@@ -188,10 +197,10 @@ class Redactor:
 
 def _is_no_domain(name: str, before: str, after: str) -> bool:
     """True for a file's name or one of the program's own words; ``before`` and ``after`` are the characters around it."""
-    first, last = name.partition(".")[0].lower(), name.rpartition(".")[2].lower()
+    last = name.rpartition(".")[2].lower()
     if last in _PROGRAM_SUFFIXES:
         return before == "/" and after != "/" and name.count(".") == 1
-    return last in _FILE_SUFFIXES or first in _OWN_WORDS or name.lower() in _FILES
+    return last in _FILE_SUFFIXES or name.lower() in _OWN_WORDS or name.lower() in _FILES
 
 
 def _kept(name: str) -> bool:

@@ -10,18 +10,9 @@ import pytest
 
 from .lab import Lab
 from .prerequisites import why_not
-from .roots import SUITES
+from .releases import chosen_suites
 
 HERE = Path(__file__).parent
-
-
-def chosen_suites() -> tuple[str, ...]:
-    """The Debian releases to test on: all, or those named in ``CONBOOL_LAB_SUITES`` (with commas between)."""
-    named = tuple(name for name in os.environ.get("CONBOOL_LAB_SUITES", "").split(",") if name)
-    unknown = [name for name in named if name not in SUITES]
-    if unknown:
-        raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {', '.join(SUITES)}")
-    return named or SUITES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -20,7 +20,7 @@ import yaml
 
 from . import messages
 from .cache import LabError
-from .lab import CONBOOL, STRANGER, Lab
+from .lab import CONBOOL, CONBOOL6, STRANGER, Lab
 from .messages import Message
 from .postfix import PASSWORD, PostfixMachine, PostfixSite
 from .prerequisites import why_not
@@ -29,6 +29,20 @@ from .snapshot import differences
 
 OUTSIDE_A, OUTSIDE_B = "friend@outside-a.example", "friend@outside-b.example"
 ANSWERS = "/root/conbool-answers.yaml"
+CLOSING = "/root/conbool-closing.yaml"
+# Like many a server: SSH, mail and nothing else.
+FIREWALL = """\
+flush ruleset
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		iif lo accept
+		meta l4proto { icmp, ipv6-icmp } accept
+		tcp dport { 22, 25, 587 } accept
+	}
+}
+"""
 
 HOW_TO = """\
 A disposable Debian {suite} server is running: {hostname} with Postfix
@@ -39,7 +53,8 @@ this machine, and nothing leaves it. All of it goes when you leave the wizard.
   Keys     Tab and arrows move, Enter acts, Space toggles, Esc goes back,
            F1 helps, F10 leaves.
   Try      take what is proposed, read the Review, apply, run the Test, then
-           undo from the History.
+           undo from the History. In step B, give Conbool's addresses and close
+           port 25: its firewall is nftables.
   Conbool  sends from {networks} here.
 """
 
@@ -221,6 +236,44 @@ class Headless:
             pass
         self.note("delivered after the repair", self.lab.where(message) == ["conbool"])
 
+    def port_25(self, title: str, expected: Mapping[str, str]) -> None:
+        """Who can connect to port 25."""
+        print(f"\n== port 25, {title}", flush=True)
+        for who, source in (("Conbool", CONBOOL), ("Conbool, IPv6", CONBOOL6), ("a stranger", STRANGER)):
+            server = self.machine.place.ipv6 if ":" in source else self.machine.place.ipv4
+            try:
+                with self.lab.connect(source, server, 25) as connection:
+                    met = "greeted" if connection.recv(3) == b"220" else "turned away"
+            except ConnectionRefusedError:
+                met = "refused by the firewall"
+            wanted = expected.get(who, "greeted")
+            self.note(f"{who} ({source}) is {met}", met == wanted)
+
+    def step_b(self) -> None:
+        """Close port 25, watch it being taken back, close it again and keep it."""
+        inbound = {
+            "relay_host": self.machine.place.hostname,
+            "restrict_port_25": True,
+            "extra_networks": [self.machine.place.network4, self.machine.place.network6],
+        }
+        answers = dict(self.lab.answers(self.machine, inbound={**inbound, "confirm_within": 10}))
+        self.machine.write(CLOSING, yaml.safe_dump(answers, sort_keys=False), 0o600)
+        self.port_25("before step B", {})
+        closed = {"a stranger": "refused by the firewall"}
+        self.conbool("apply", "--answers", CLOSING, "--yes", status=0)
+        self.port_25("closed, and nobody confirms", closed)
+        for _ in range(120):
+            if "waiting" not in self.machine.conbool("history").stdout:
+                break
+            time.sleep(0.5)
+        self.port_25("after the countdown", {})
+        self.conbool("apply", "--answers", CLOSING, "--yes", status=0)
+        self.conbool("confirm", status=0)
+        self.port_25("closed and confirmed", closed)
+        self.conbool("check", "--answers", CLOSING, status=0)
+        self.conbool("undo", "--yes", status=0)
+        self.port_25("after undo", {})
+
     def run(self) -> int:
         """Everything, in order; returns the exit code."""
         direct = Probe("plain", messages.plain, (OUTSIDE_A,), ("outside_a",))
@@ -242,6 +295,7 @@ class Headless:
         self.note("nothing went in a circle to Conbool's inbound side", not self.lab.conbool_mx.connections)
         self.bad_certificate()
         self.conbool("plan", "--answers", ANSWERS, status=0)
+        self.step_b()
         self.conbool("undo", "--yes", status=0)
         changed = differences(
             before, self.machine.snapshot("/etc/postfix"), ignore_mtime=(".", "main.cf", "master.cf")
@@ -314,7 +368,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         with Lab() as lab:
             site = PostfixSite(submission=True, content_filter=options.content_filter)
-            machine = lab.postfix(options.suite, site)
+            machine = lab.postfix(options.suite, site, extra_packages=("nftables",))
+            machine.write("/etc/nftables.conf", FIREWALL)
+            machine.shell("nft -f /etc/nftables.conf")
             return Headless(lab, machine).run() if options.mode == "headless" else wizard(lab, machine)
     except LabError as error:
         print(f"The demo cannot run: {error}", file=sys.stderr)

@@ -23,7 +23,7 @@ from conbool_tui.firewall.rules import rules
 
 from .lab import CONBOOL, CONBOOL6, CONBOOL_NETWORK4, CONBOOL_NETWORK6, STRANGER, STRANGER6, Lab
 from .machine import APP, Machine
-from .roots import COMMON_PACKAGES, RootSpec
+from .roots import postfix_spec
 
 LISTED, LISTED6 = "203.0.113.77", "2001:db8:1157::77"
 LISTED_NETWORK4, LISTED_NETWORK6 = "203.0.113.72/29", "2001:db8:1157::/48"
@@ -70,23 +70,12 @@ _PYTHON = {
 }
 
 
-_PRESEED = (
-    "iptables-persistent iptables-persistent/autosave_v4 boolean false",
-    "iptables-persistent iptables-persistent/autosave_v6 boolean false",
-)
+def firewall_machine(lab: Lab, suite: str, packages: Sequence[str] = ()) -> Machine:
+    """A started machine with the packages of one firewall and with something that listens at ``PORTS`` over IPv4 and IPv6.
 
-
-def firewall_spec(suite: str, packages: Sequence[str], *, tweaks: Sequence[str] = ()) -> RootSpec:
-    """A root without a mail system and with the packages of one firewall."""
-    preseed = _PRESEED if "iptables-persistent" in packages else ()
-    return RootSpec(suite, (*COMMON_PACKAGES, *packages), preseed, tweaks=tuple(tweaks))
-
-
-def firewall_machine(
-    lab: Lab, suite: str, packages: Sequence[str] = (), *, tweaks: Sequence[str] = ()
-) -> Machine:
-    """A started machine with something that listens at ``PORTS`` over IPv4 and IPv6."""
-    machine = lab.machine(Machine, firewall_spec(suite, packages, tweaks=tweaks))
+    Its root is the one the mail servers with this firewall have, so that only one is built.
+    """
+    machine = lab.machine(Machine, postfix_spec(suite, extra=packages))
     listen(machine)
     return machine
 

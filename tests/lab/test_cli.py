@@ -102,7 +102,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"conbool_networks": ["2001:db8:c::/48"]},
         ["2001:db8:c::/48 is IPv6", "only ipv4"],
     ),
-    "private": ({"conbool_networks": ["10.0.0.0/8"]}, ["10.0.0.0/8", "private", "--inbound-private-networks"]),
+    "private": (
+        {"conbool_networks": ["10.0.0.0/8"]},
+        ["10.0.0.0/8", "private", "--inbound-private-networks"],
+    ),
     "everybody": ({"conbool_networks": ["0.0.0.0/0"]}, ["whole Internet"]),
     "everybody on IPv6": ({"conbool_networks": ["::/0"]}, ["whole Internet"]),
     "host bits": ({"conbool_networks": ["198.51.100.7/24"]}, ["198.51.100.0/24"]),

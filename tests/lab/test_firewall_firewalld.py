@@ -27,6 +27,7 @@ from .firewall import (
 )
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, Lab
 from .machine import Machine
+from .releases import one_release
 
 pytestmark = pytest.mark.lab
 
@@ -38,6 +39,14 @@ ADMIN = (
     'firewall-cmd --zone=public --add-rich-rule=\'rule priority="-5" family="ipv4" source address="203.0.113.200" drop\'',
 )
 OPENINGS = ("--add-service=smtp", "--add-port=587/tcp")
+
+
+def start_bus(machine: Machine) -> None:
+    """Start the message bus firewalld is asked over."""
+    machine.shell("mkdir -p /run/dbus; dbus-uuidgen --ensure")
+    bus = machine.popen(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"], stderr=-3)
+    assert bus.stdout is not None
+    assert bus.stdout.readline()
 
 
 def start_daemon(machine: Machine) -> None:
@@ -70,10 +79,7 @@ def restart(machine: Machine) -> None:
 def firewalld_machine(lab: Lab, suite: str, *setup: str, openings: tuple[str, ...] = OPENINGS) -> Machine:
     """A machine with listeners and firewalld running, ``openings`` in its default zone and ``setup`` done after that."""
     machine = firewall_machine(lab, suite, ("dbus", "firewalld"))
-    machine.shell("mkdir -p /run/dbus; dbus-uuidgen --ensure")
-    bus = machine.popen(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"], stderr=-3)
-    assert bus.stdout is not None
-    assert bus.stdout.readline()
+    start_bus(machine)
     start_daemon(machine)
     both = [f"firewall-cmd {side} {word}" for word in openings for side in ("", "--permanent")]
     machine.shell("\n".join([*both, *setup]) or "true")
@@ -112,12 +118,6 @@ def commands(machine: Machine, before: Optional[str], after: Optional[str]) -> l
             [before, after],
         )
     )
-
-
-def one_release(suite: str) -> None:
-    """Each call of firewalld's tools takes long: what does not depend on its version is tried with one."""
-    if suite != "bookworm":
-        pytest.skip("one release is enough")
 
 
 def test_packets_before_after_and_after_removal(lab: Lab, suite: str) -> None:
@@ -179,8 +179,8 @@ def test_reload_would_drop_what_only_the_daemon_knows(lab: Lab, suite: str) -> N
     assert "9999/tcp" not in machine.shell("firewall-cmd --zone=public --list-ports")
 
 
+@one_release
 def test_default_zone_that_lets_no_mail_in(lab: Lab, suite: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite, openings=("--add-port=587/tcp",))
     live = Driver(machine, NAME)
     before = picture(lab, machine)
@@ -192,8 +192,8 @@ def test_default_zone_that_lets_no_mail_in(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == before
 
 
+@one_release
 def test_listed_networks_are_never_refused_while_rules_come_change_and_go(lab: Lab, suite: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite)
     live = Driver(machine, NAME)
     fewer = rules([CONBOOL_NETWORK4, CONBOOL_NETWORK6]).text()
@@ -250,6 +250,7 @@ def test_zones_of_interfaces_sources_and_trust(lab: Lab, suite: str) -> None:
     assert listed(machine, ours=True) == [[], []]
 
 
+@one_release
 @pytest.mark.parametrize(
     "edit",
     [
@@ -262,7 +263,6 @@ def test_zones_of_interfaces_sources_and_trust(lab: Lab, suite: str) -> None:
     ids=["refusal", "permanent", "network", "everybody", "zone"],
 )
 def test_rules_edited_by_hand_are_told(lab: Lab, suite: str, edit: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite)
     live = Driver(machine, NAME)
     assert live.put(LISTED_RULES) == []
@@ -297,8 +297,8 @@ def test_two_hundred_networks(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == OPEN
 
 
+@one_release
 def test_shown_commands_are_what_is_done(lab: Lab, suite: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite, *ADMIN)
     live = Driver(machine, NAME)
     come, go = commands(machine, None, LISTED_RULES), commands(machine, LISTED_RULES, None)
@@ -313,8 +313,8 @@ def test_shown_commands_are_what_is_done(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == OPEN
 
 
+@one_release
 def test_failures_leave_everything_as_it_was(lab: Lab, suite: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite, *ADMIN)
     live = Driver(machine, NAME)
     fewer = rules([CONBOOL_NETWORK4, CONBOOL_NETWORK6]).text()
@@ -394,8 +394,8 @@ def test_firewalld_stopped_or_gone(lab: Lab, suite: str) -> None:
     assert "not installed" in live.put(LISTED_RULES)[0]
 
 
+@one_release
 def test_plan_finds_firewalld_and_is_done_once(lab: Lab, suite: str) -> None:
-    one_release(suite)
     machine = firewalld_machine(lab, suite)
     done = apply_plan(machine)
     assert done["problems"] == []

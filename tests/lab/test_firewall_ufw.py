@@ -26,6 +26,7 @@ from .firewall import (
 )
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, Lab
 from .machine import Machine
+from .releases import one_release
 
 pytestmark = pytest.mark.lab
 
@@ -205,6 +206,7 @@ def test_admin_goes_on_working_with_ufw(lab: Lab, suite: str) -> None:
     assert probe(lab, machine, "203.0.113.200", 25, 4) == "filtered"
 
 
+@one_release
 @pytest.mark.parametrize(
     "edit",
     [
@@ -221,8 +223,6 @@ def test_admin_goes_on_working_with_ufw(lab: Lab, suite: str) -> None:
     ],
 )
 def test_rules_edited_by_hand_are_told(lab: Lab, suite: str, edit: str) -> None:
-    if suite != "bookworm":
-        pytest.skip("one release is enough")
     machine = ufw_machine(lab, suite, admin=("ufw allow 22/tcp", "ufw allow 587/tcp"))
     live = Driver(machine, NAME)
     assert live.put(LISTED_RULES) == []

@@ -308,7 +308,6 @@ def test_a_tiny_terminal_breaks_nothing(
     columns, rows = size
     terminal.resize(columns, rows)
     terminal.until("Please enlarge")
-    terminal.send("\t\r")
     terminal.resize(80, 24)
     terminal.until("Taken back in" if arguments else "2 domains looked up")
     assert terminal.process.poll() is None

@@ -113,11 +113,12 @@ class ConboolHosts:
 
 @dataclass(frozen=True)
 class MxVerdict:
-    """The MX lookup, its exchangers, and whether all are Conbool's."""
+    """The MX lookup, its exchangers, whether all are Conbool's, and whether mail can be sent to the domain at all."""
 
     lookup: Lookup
     exchangers: tuple[MailExchanger, ...] = ()
     conbool_only: Optional[bool] = None
+    receives: bool = True
 
 
 def judge_mx(
@@ -142,14 +143,16 @@ def judge_mx(
     if not reply.outcome.certain:
         return MxVerdict(asked.trouble("MX", "MX not known"))
     if reply.outcome is Outcome.NODATA:
-        return MxVerdict(_no_mx(asked, addresses.get(domain)), conbool_only=False)
+        own = addresses.get(domain)
+        nowhere = own is not None and own.certain and not own.found
+        return MxVerdict(_no_mx(asked, own), conbool_only=False, receives=not nowhere)
     if reply.outcome is not Outcome.FOUND:
         found = asked.trouble("MX", "no mail can arrive")
         if reply.outcome is Outcome.NXDOMAIN and not reply.chain:
             remedy = "Check its spelling and whether it is still registered; if it is not used for mail any more, leave it out of domains."
             headline = "the domain does not exist in DNS (NXDOMAIN)"
             found = asked.lookup("MX", Status.WARN, headline, remedy, values=())
-        return MxVerdict(found, conbool_only=False)
+        return MxVerdict(found, conbool_only=False, receives=reply.outcome is not Outcome.NXDOMAIN)
     return _judge_exchanges(asked, exchanges(reply), addresses, inbound, conbool, own_addresses)
 
 
@@ -179,7 +182,8 @@ def _judge_exchanges(
     if not real:
         headline = "the domain says that it takes no mail (null MX, RFC 7505)"
         remedy = "Publish the MX records that the Setup Assistant shows, or leave the domain out of domains."
-        return MxVerdict(asked.lookup("MX", Status.WARN, headline, remedy, values=values), conbool_only=False)
+        lookup = asked.lookup("MX", Status.WARN, headline, remedy, values=values)
+        return MxVerdict(lookup, conbool_only=False, receives=False)
     verdicts = [conbool.known(asked.domain, one, addresses.get(one.host)) for one in real]
     lines = [_address_line(one, addresses.get(one.host), own_addresses) for one in real[:MOST_EXCHANGERS]]
     if len(real) > MOST_EXCHANGERS:

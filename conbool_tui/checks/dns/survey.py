@@ -227,7 +227,11 @@ class _Survey:
             lookups.append(others)
         lookups += expected
         return DomainReport(
-            self._domains.get(name, name), tuple(lookups), verdict.exchangers, verdict.conbool_only
+            self._domains.get(name, name),
+            tuple(lookups),
+            verdict.exchangers,
+            verdict.conbool_only,
+            verdict.receives,
         )
 
     def _not_begun(self, name: str) -> DomainReport:

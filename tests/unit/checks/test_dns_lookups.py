@@ -122,12 +122,14 @@ def test_nothing_published(stub: Stub) -> None:
     assert statuses(found) == {"MX": "WARN", "SPF": "WARN", "DMARC": "WARN", "DKIM": "WARN", "TXT": "OK"}
     assert "neither an MX record nor an address" in one(found, "MX").summary
     assert "_dmarc" in one(found, "DMARC").summary
-    assert found.conbool_only is False
+    assert (found.conbool_only, found.receives) == (False, False)
 
 
 def test_no_mx_falls_back_to_the_address(stub: Stub) -> None:
     stub.add(DOMAIN, "A", "192.0.2.1")
-    mx = one(report(stub), "MX")
+    found = report(stub)
+    assert (found.conbool_only, found.receives) == (False, True)
+    mx = one(found, "MX")
     assert mx.status is Status.WARN
     assert "address of the domain itself" in mx.summary
     assert "192.0.2.1" in mx.detail
@@ -137,7 +139,7 @@ def test_null_mx(stub: Stub) -> None:
     stub.add(DOMAIN, "MX", "0 .")
     found = report(stub)
     assert "takes no mail" in one(found, "MX").summary
-    assert (found.exchangers, found.conbool_only) == ((), False)
+    assert (found.exchangers, found.conbool_only, found.receives) == ((), False, False)
     stub.add(DOMAIN, "MX", "10 in.conbool.com.")
     assert "beside" in one(report(stub), "MX").summary
 

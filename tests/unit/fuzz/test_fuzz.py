@@ -105,7 +105,8 @@ def test_main_cf_and_master_cf(part: int) -> None:
             check_told(error)
             continue
         planned += 1
-        for text in (render.plan_text(plan), plan_script.plan_script(plan)):
-            assert "\x1b" not in text, seed
-        render.plan_diff(plan)
+        if planned % 10 == 0:
+            for text in (render.plan_text(plan), plan_script.plan_script(plan)):
+                assert "\x1b" not in text, seed
+            render.plan_diff(plan)
     assert 0 < planned < ROUNDS // PARTS

@@ -91,14 +91,16 @@ mydestination = $myhostname, example.com, localhost
 _NAME = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\((\w+)\))")
 
 
-def _expand(name: str, values: Mapping[str, str], depth: int = 0) -> str:
+def _expand(name: str, values: Mapping[str, str], inside: tuple[str, ...] = ()) -> str:
+    """A value with its $names resolved; Postfix refuses a name that leads back to itself, here it is empty."""
     value = values.get(name, "")
     if value == DEFAULTS.get(name) and name in EXPANDED:
         return EXPANDED[name]
-    if depth > 5:
-        return value
+    if name in inside:
+        return ""
     return _NAME.sub(
-        lambda match: _expand(match.group(1) or match.group(2) or match.group(3), values, depth + 1), value
+        lambda match: _expand(match.group(1) or match.group(2) or match.group(3), values, (*inside, name)),
+        value,
     )
 
 

@@ -44,6 +44,11 @@ def test_only_a_known_yes_counts() -> None:
     assert [item.domain for item in closing.not_conbools(reports)] == ["b.example", "c.example"]
 
 
+def test_a_domain_nobody_can_send_to_loses_nothing() -> None:
+    internal = dataclasses.replace(report("corp.lan", False), receives=False)
+    assert closing.not_conbools([internal]) == ()
+
+
 class Clock:
     now = 1000.0
 
