@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 # To change from the command line, as in: make lab LAB_FLAGS="-n 0 -k loop"
 DEMO ?= wizard
 # More workers than the two processors a CI machine has: tests wait (for disks, clocks, mail) more than they compute.
-UNIT_FLAGS ?= -n 4
+UNIT_FLAGS ?= -n 4 --dist worksteal
 LAB_FLAGS ?= -n 3 --dist loadgroup
 BENCH_FLAGS ?=
 

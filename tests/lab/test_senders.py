@@ -170,7 +170,7 @@ def test_postscreen_and_a_proxy_filter(lab: Lab, suite: str) -> None:
 def journald(lab: Lab, suite: str) -> Iterator[PostfixMachine]:
     """A machine whose only log is the journal of a real journald."""
     site = PostfixSite(submission=True, main={"maillog_file": ""})
-    machine = lab.postfix(suite, site, start=False, extra_packages=("systemd",))
+    machine = lab.postfix(suite, site, start=False, extra_packages=("nftables", "systemd"))
     # journald asks for its control group, and the program that starts it for the socket of syslog(3).
     machine.shell(
         "mkdir -p /run/log/journal; mount -t cgroup2 none /sys/fs/cgroup; ln -s /run/systemd/journal/dev-log /dev/log"

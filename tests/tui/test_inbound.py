@@ -351,7 +351,7 @@ async def test_reading_the_log_can_be_cancelled_and_repeated(wizard: Start) -> N
         driver.session.gate.clear()
         await driver.push("Who is cut off", settle=False)
         await driver.pilot.pause()
-        assert "Reading the mail log (0 s)" in driver.text()
+        assert "Reading the mail log (" in driver.text()
         await driver.push("Cancel", settle=False)
         await driver.pilot.pause()
         assert "NOT TESTED  Stopped" in driver.text()

@@ -32,9 +32,9 @@ class Terminal:
     def __init__(self, *arguments: str, environment: Optional[dict[str, str]] = None) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        env = {
-            key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TEXTUAL", "COLORTERM")
-        }
+        # With COLUMNS and LINES, which pytest-xdist sets for its workers, the window would have that size for ever.
+        kept_out = ("NO_COLOR", "TEXTUAL", "COLORTERM", "COLUMNS", "LINES")
+        env = {key: value for key, value in os.environ.items() if key not in kept_out}
         env.update({"TERM": "xterm-256color", "PYTHONUTF8": "1"}, **(environment or {}))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.tui.demo", *arguments],
