@@ -83,18 +83,38 @@ class WizardApp(App[int], inherit_bindings=False):
         return job if job is not None and job.thread is not None and job.thread.is_alive() else None
 
     def wait_for_change(self) -> None:
-        """Wait until no change is being written."""
+        """Wait until this process writes no change; one that a process of its own writes goes on without this one."""
         job = self.shielded_job
-        if job is not None and job.thread is not None:
+        if job is not None and job.thread is not None and not self.only_watches:
             job.thread.join()
+
+    @property
+    def only_watches(self) -> bool:
+        """Whether changes are written by a process of its own."""
+        return bool(getattr(self._session, "detached", False))
+
+    def leave_watching(self, code: int) -> None:
+        """End at once, with a line in the log, when a change is being written by a process of its own."""
+        if self.shielded_job is None or not self.only_watches:
+            return
+        from conbool_tui import log
+        from conbool_tui.host import Host
+
+        log.record(
+            Host("/"),
+            "wizard: ended while a change is under way (the terminal went away, or it was told to end); "
+            "its worker goes on by itself, conbool-tui history shows the outcome",
+        )
+        # The thread that watches would keep the process until the worker ends.
+        os._exit(code)
 
     def shield(self, job: Job) -> None:
         """Let nothing cut off this job: neither leaving nor a lost terminal."""
         self._shielded = job
 
     def _on_signal(self, number: int) -> None:
-        # run_wizard waits for a change being written once the screens are gone; its outcome is in the
-        # journal.
+        # run_wizard waits for a change that this process writes once the screens are gone; its outcome is in
+        # the journal.
         self.ended_by = number
         self.exit(128 + number)
 
@@ -221,6 +241,7 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
         guard.stop()
     app.wait_for_change()
     if app.ended_by is not None:
+        app.leave_watching(128 + app.ended_by)
         return 128 + app.ended_by
     state_dir = log_file = ""
     if app.state.receipts or app.state.failure or app.state.unconfirmed:
@@ -256,4 +277,5 @@ class _Guard:
         while not self._stopped.wait(_POLL_SECONDS):
             if any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
                 self._app.wait_for_change()
+                self._app.leave_watching(TERMINAL_GONE)
                 os._exit(TERMINAL_GONE)

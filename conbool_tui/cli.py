@@ -39,6 +39,7 @@ _COMMANDS: dict[str, Callable[[Context], int]] = {
     "apply": _later("changing", "apply"),
     "check": _later("reading", "check"),
     "undo": _later("changing", "undo"),
+    "accept": _later("accepting", "accept"),
     "confirm": _later("confirming", "confirm"),
     "networks": _later("changing", "networks"),
     "history": _later("reading", "history"),
@@ -102,8 +103,9 @@ def _run(host: Host, options: argparse.Namespace) -> int:
     from conbool_tui.commands.context import Context
     from conbool_tui.session import Session
 
-    session = Session(host, options.state_dir, options.mail_system)
-    return _COMMANDS[options.command](Context(session, options))
+    context = Context(Session(host, options.state_dir, options.mail_system), options)
+    context.tell_unseen()
+    return _COMMANDS[options.command](context)
 
 
 def _host(root: str) -> Host:

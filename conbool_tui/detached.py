@@ -90,6 +90,8 @@ def _by_systemd(host: Host, argv: Sequence[str], unit: str) -> bool:
     # systemd replaces $NAME in commands; two dollar signs are one.
     plain = [part.replace("$", "$$") for part in argv]
     options = ["--quiet", "--no-block", "--collect", f"--unit={unit}", "--property=WorkingDirectory=/"]
+    # What it started and left running (a mail server) must not be ended with it.
+    options.append("--property=KillMode=process")
     streams = [f"--property=Standard{name}=null" for name in ("Input", "Output", "Error")]
     try:
         return host.run(["systemd-run", *options, *streams, "--", *plain], timeout=30).ok

@@ -12,6 +12,7 @@ import os
 import posixpath
 import re
 import shutil
+import signal
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -648,6 +649,11 @@ class Host:
         with contextlib.suppress(psutil.Error):
             return str(psutil.Process(pid).name())
         return ""
+
+    def interrupt(self, pid: int) -> None:
+        """Ask a process to stop what it does (kill(2), SIGINT); no error when it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
 
     def children(self, pid: int) -> tuple[Process, ...]:
         """Running processes that ``pid`` started; empty for another root or when it is not running."""

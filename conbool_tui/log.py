@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import posixpath
+import stat
 from typing import Optional
 
 from conbool_tui.errors import ConboolError
@@ -33,6 +34,8 @@ def record(host: Host, text: str) -> Optional[str]:
     try:
         if not host.is_dir(FOLDER):
             host.make_folder(FOLDER, 0o750)
+        if not _ours(host):
+            return None
         if host.is_file(FILE) and host.stat(FILE).st_size > _LARGEST:
             tail = host.read_bytes(FILE)[-_KEPT:]
             host.write_atomic(FILE, tail[tail.find(b"\n") + 1 :], mode=0o600)
@@ -40,3 +43,11 @@ def record(host: Host, text: str) -> Optional[str]:
     except (ConboolError, OSError):
         return None
     return FILE
+
+
+def _ours(host: Host) -> bool:
+    """Whether the folder is one, and nobody else can put anything in it: a link there would lead our writes elsewhere."""
+    info = host.lstat(FOLDER)
+    if info is None or not stat.S_ISDIR(info.st_mode):
+        return False
+    return info.st_uid in (0, host.user_id) and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

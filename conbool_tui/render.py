@@ -423,6 +423,25 @@ def receipt_text(receipt: Receipt) -> str:
     return "\n".join(lines) + "\n"
 
 
+def unseen_text(receipt: Receipt) -> str:
+    """What happened while nobody watched, in sentences."""
+    name = f"change {receipt.id}"
+    if receipt.state is ChangeState.UNCONFIRMED:
+        told = (
+            f"{name} went live. It is taken back by itself at {receipt.confirm_by} unless it is kept with "
+            "conbool-tui confirm."
+        )
+    elif receipt.state is ChangeState.INCOMPLETE:
+        told = f"{name} could not be taken back completely. Run conbool-tui undo {receipt.id}."
+    elif receipt.undo_of and receipt.state is ChangeState.APPLIED:
+        told = f"change {receipt.undo_of} was taken back at {receipt.finished}."
+    elif receipt.state is ChangeState.ROLLED_BACK:
+        told = f"{name} was rolled back at {receipt.finished}: the old state is in place."
+    else:
+        told = f"{name} was {receipt.state.value} at {receipt.finished}."
+    return f"While you were away: {told} {receipt.message}".rstrip()
+
+
 def history_text(receipts: Sequence[Receipt]) -> str:
     """All recorded changes, newest first."""
     if not receipts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from conbool_tui import answers_file, closing, host_answers, keyboard
 from conbool_tui.answers import Answers
@@ -26,6 +26,12 @@ from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
+if TYPE_CHECKING:
+    from conbool_tui.checks.drift import Drift
+    from conbool_tui.transaction import Choices, Conflict
+    from conbool_tui.transaction.orders import Order
+    from conbool_tui.transaction.watching import StartWorker
+
 
 class Session:
     """All operations over one host.
@@ -34,14 +40,20 @@ class Session:
         host: the machine.
         state_dir: folder of lock, journal and backups, a path inside the host's root.
         mail_system: name of the mail system to work on when several are present.
+        start_worker: starts the process that does what changes the running system; tests give another one.
     """
 
     def __init__(
-        self, host: Host, state_dir: str = DEFAULT_STATE_DIR, mail_system: Optional[str] = None
+        self,
+        host: Host,
+        state_dir: str = DEFAULT_STATE_DIR,
+        mail_system: Optional[str] = None,
+        start_worker: Optional[StartWorker] = None,
     ) -> None:
         self.host = host
         self.state_dir = state_dir
         self.mail_system = mail_system
+        self._start_worker = start_worker
         self._mx = MxMemory(host)
         self._planned: Optional[tuple[Plan, Answers]] = None
 
@@ -186,9 +198,7 @@ class Session:
         Raises:
             NeedsRootError, LockedError, CheckFailedError, RolledBackError, RollbackIncompleteError.
         """
-        from conbool_tui.mail_system import MailTarget
-        from conbool_tui.systems import make_system
-        from conbool_tui.transaction import apply_plan
+        from conbool_tui.transaction.orders import APPLY, Order
 
         self.require_root("Applying a plan")
         networks: tuple[str, ...] = ()
@@ -197,23 +207,80 @@ class Session:
             plan = dataclasses.replace(plan, answers=answers_file.dump(answers))
             if by_probe:
                 networks = (*answers.conbool_networks, *answers.inbound.extra_networks)
-        system = make_system(self.host, MailTarget(plan.system, plan.instance, plan.config_directory))
-        return apply_plan(self.host, self.state_dir, system, plan, progress, probe_networks=networks)
+        if plan.empty:
+            raise CheckFailedError(
+                "There is nothing to apply.", "The mail system is already configured like this.", ""
+            )
+        receipt = self._perform(Order(APPLY, plan=plan, probe_networks=networks), progress)
+        assert receipt is not None
+        return receipt
 
-    def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
-        """Take a change back (the newest that is applied when no id is given). Raises as apply, UsageError
-        for an unknown id.
+    @property
+    def detached(self) -> bool:
+        """Whether apply, undo and recover are done by a process of its own, which goes on when this one ends.
+
+        The running system is worked on like that; files below another root are written by this process.
         """
+        return self._start_worker is not None or self.host.root == "/"
+
+    def _perform(self, order: Order, progress: Optional[ProgressSink]) -> Optional[Receipt]:
+        """Have it done. Raises as apply."""
+        if self.detached:
+            from conbool_tui.transaction import watching
+
+            start = self._start_worker or watching.start_process
+            return watching.hand_over(self.host, self.state_dir, order, progress, start)
         from conbool_tui.systems import make_system
-        from conbool_tui.transaction import undo_change
+        from conbool_tui.transaction.orders import perform
+
+        return perform(self.host, self.state_dir, order, partial(make_system, self.host), progress)
+
+    def undo(
+        self,
+        change_id: Optional[str] = None,
+        progress: Optional[ProgressSink] = None,
+        *,
+        choices: Optional[Choices] = None,
+    ) -> Receipt:
+        """Take a change back (the newest that is applied when no id is given).
+
+        Args:
+            choices: what to do about ``conflicts``: "keep" or "put back", by path and key.
+
+        Raises:
+            UsageError: an unknown id.
+            UndoConflictError: later edits touch what is to be taken back, and nothing was chosen.
+            ConboolError: as apply.
+        """
+        from conbool_tui.transaction.orders import UNDO, Order
 
         self.require_root("Taking a change back")
         found = self.undo_target(change_id)
-        if found.state is ChangeState.UNCONFIRMED:
-            taken = self.recover(progress, now=True)
-            if taken is not None:
-                return taken
-        return undo_change(self.host, self.state_dir, partial(make_system, self.host), found.id, progress)
+        receipt = self._perform(Order(UNDO, change_id=found.id, choices=choices or {}), progress)
+        assert receipt is not None
+        return receipt
+
+    def unseen(self) -> Optional[Receipt]:
+        """The newest change when it ended, or began to wait for confirmation, while nobody watched; None when there is none.
+
+        It stays unseen until ``seen``.
+        """
+        from conbool_tui.transaction.seen import unseen
+
+        return unseen(self.host, self.state_dir)
+
+    def seen(self) -> None:
+        """Note that the admin was told how the newest change stands."""
+        from conbool_tui.transaction.seen import mark_seen
+
+        if self.host.is_root or not self.host.live:
+            mark_seen(self.host, self.state_dir)
+
+    def conflicts(self, change_id: Optional[str] = None) -> tuple[Conflict, ...]:
+        """What was edited since a change and what its undo would have to ask about; read only. Raises as undo_target."""
+        from conbool_tui.transaction import find_conflicts
+
+        return find_conflicts(self.host, self.state_dir, self.undo_target(change_id).id)
 
     def unconfirmed(self) -> Optional[Receipt]:
         """A change that is live and is taken back by itself unless somebody confirms it, None when there is none."""
@@ -234,9 +301,11 @@ class Session:
         from conbool_tui.transaction import confirm_change
 
         self.require_root("Confirming a change")
-        return confirm_change(
+        receipt = confirm_change(
             self.host, self.state_dir, change_id, system_for=partial(make_system, self.host)
         )
+        self.seen()
+        return receipt
 
     def applied_answers(self) -> Answers:
         """The answers of the newest change that is in force. Raises CheckFailedError: there is none, or it has none."""
@@ -309,17 +378,21 @@ class Session:
 
         return find_unfinished(self.host, self.state_dir)
 
-    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+    def recover(
+        self, progress: Optional[ProgressSink] = None, *, now: bool = False, accept: bool = False
+    ) -> Optional[Receipt]:
         """Finish the rollback of an unfinished change, under the lock. None when there was nothing to do.
 
         Args:
             now: take a change that waits for confirmation back before its time is over.
+            accept: leave files and rules edited meanwhile, and the mail system, as they are, and close the change.
         """
-        from conbool_tui.systems import make_system
-        from conbool_tui.transaction import recover
+        from conbool_tui.transaction.orders import RECOVER, Order
 
         self.require_root("Finishing the rollback")
-        return recover(self.host, self.state_dir, partial(make_system, self.host), progress, now=now)
+        if not (self.unfinished() or (now and self.unconfirmed())):
+            return None
+        return self._perform(Order(RECOVER, now=now, accept=accept), progress)
 
     def check(
         self,
@@ -350,6 +423,40 @@ class Session:
             self.host, self.state_dir, facts, target, answers, progress or _silent, cancelled
         )
         return findings
+
+    def drift(self) -> list[Drift]:
+        """What differs from what was applied, key by key; read only."""
+        from conbool_tui.checks.drift import find_drift
+
+        return find_drift(self.host, self.state_dir)
+
+    def accept_drift(self, drift: Sequence[Drift]) -> None:
+        """Record values that differ as the admin's: checks are content with them, and undo leaves them alone.
+
+        Raises:
+            NeedsRootError, LockedError: it cannot begin.
+            CheckFailedError: it cannot be recorded.
+        """
+        from conbool_tui.transaction import accept
+
+        self.require_root("Accepting what differs")
+        found: dict[str, dict[tuple[str, str], Optional[str]]] = {}
+        for item in drift:
+            found.setdefault(item.change_id, {})[item.path, item.key] = item.now
+        accept(self.host, self.state_dir, found)
+
+    def prunable(self, keep: int = 0) -> list[Receipt]:
+        """Records nothing can be taken back from any more, newest first; the ``keep`` newest records are never among them."""
+        from conbool_tui.transaction.lineage import prunable
+
+        return prunable(self.history(), keep)
+
+    def prune(self, keep: int = 0) -> list[Receipt]:
+        """Remove the ``prunable`` records. Raises NeedsRootError, LockedError, HostError."""
+        from conbool_tui.transaction.pruning import prune
+
+        self.require_root("Removing records")
+        return prune(self.host, self.state_dir, keep)
 
     def look_up(
         self,

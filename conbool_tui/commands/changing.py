@@ -7,9 +7,9 @@ from typing import Optional
 
 from conbool_tui import log, render
 from conbool_tui.answers import Answers
-from conbool_tui.commands import confirming
-from conbool_tui.commands.context import STDIN_NAMES, Context, piped, required_answers
-from conbool_tui.errors import ConboolError, ExitCode
+from conbool_tui.commands import choosing, confirming
+from conbool_tui.commands.context import STDIN_NAMES, Context, answers_given, piped, required_answers
+from conbool_tui.errors import ConboolError, ExitCode, RollbackIncompleteError, UsageError
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Receipt
 
@@ -17,8 +17,15 @@ from conbool_tui.receipt import ChangeState, Receipt
 def apply(context: Context) -> int:
     """Plan, show, ask, apply."""
     context.session.require_root("Applying a plan")
-    answers = required_answers(context.options)
-    return _plan_and_apply(context, answers)
+    if not context.options.recorded:
+        return _plan_and_apply(context, required_answers(context.options))
+    if answers_given(context.options) is not None:
+        raise UsageError(
+            "--recorded takes the answers of what is in force, and other answers were given, too.",
+            "",
+            "Leave out one of the two.",
+        )
+    return _plan_and_apply(context, context.session.applied_answers())
 
 
 def networks(context: Context) -> int:
@@ -85,15 +92,18 @@ def undo(context: Context) -> int:
     """Take a change back."""
     session = context.session
     session.require_root("Taking a change back")
+    if context.options.accept:
+        return _close(context)
     _finish_interrupted(context)
     found = session.undo_target(context.options.id)
     context.say(render.history_text([found]))
+    choices = choosing.chosen(context, session.conflicts(found.id))
     if not context.options.yes and not context.confirmed(f"Take back {found.id} now?", "--yes"):
         context.say("Nothing was changed.")
         return _nothing(context, ExitCode.PENDING)
     log.record(session.host, f"undo: {found.id}")
     try:
-        receipt = session.undo(found.id, context.progress)
+        receipt = session.undo(found.id, context.progress, choices=choices)
     except ConboolError as error:
         log.record(session.host, "undo failed: " + "\n".join(error.lines()))
         raise
@@ -104,18 +114,50 @@ def undo(context: Context) -> int:
     return ExitCode.DONE
 
 
+def _close(context: Context) -> int:
+    """Close a change that was cut off, with what was edited meanwhile as it is."""
+    session = context.session
+    found = session.unfinished()
+    if found is None or context.options.id not in (None, found.id):
+        raise UsageError(
+            "No such change was cut off, so there is none to close.",
+            "--accept is about a change that could be neither finished nor taken back.",
+            "conbool-tui history lists how all changes stand.",
+        )
+    context.say(render.history_text([found]))
+    question = f"Take back what was not edited meanwhile, leave the rest as it is, and close {found.id}?"
+    if not context.options.yes and not context.confirmed(question, "--yes"):
+        context.say("Nothing was changed.")
+        return _nothing(context, ExitCode.PENDING)
+    receipt = session.recover(context.progress, accept=True)
+    if receipt is None:
+        return _nothing(context, ExitCode.DONE)
+    context.report(receipt, "undo --accept")
+    return ExitCode.DONE
+
+
 def _finish_interrupted(context: Context) -> None:
     """Bring a change that was cut off (power, kill) to its end before anything new begins. Raises as
     Session.recover.
     """
-    unfinished = context.session.unfinished()
-    if unfinished is None:
+    found = context.session.unfinished()
+    if found is None:
         return
-    if unfinished.state is ChangeState.RUNNING:
+    if found.state is ChangeState.RUNNING:
         context.say("An earlier change is still being worked on; waiting for its end.")
     else:
         context.say("An earlier change was not finished; it is taken back first.")
-    receipt: Optional[Receipt] = context.session.recover(context.progress)
+    try:
+        receipt: Optional[Receipt] = context.session.recover(context.progress)
+    except RollbackIncompleteError as error:
+        command = f"conbool-tui undo {found.id} --accept"
+        if context.options.yes or not choosing.may_ask(context):
+            by_hand = f"{error.todo}\nOr leave what was edited as it is and close the change: {command}"
+            raise RollbackIncompleteError(error.what, error.why, by_hand) from None
+        context.say(render.error_lines(error))
+        if not context.confirmed("Leave what was edited as it is now, and close that change?", command):
+            raise
+        receipt = context.session.recover(context.progress, accept=True)
     if receipt is not None:
         log.record(context.session.host, f"recover: {receipt.id} {receipt.state.value}")
         context.say(f"Change {receipt.id}: {receipt.state.value}. {receipt.message}".rstrip())

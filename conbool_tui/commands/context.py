@@ -76,6 +76,14 @@ class Context:
         else:
             self.data(render.receipt_text(receipt))
 
+    def tell_unseen(self) -> None:
+        """Say, once, how a change ended while nobody watched."""
+        with contextlib.suppress(ConboolError):
+            receipt = self.session.unseen()
+            if receipt is not None:
+                self.say(render.paragraph(render.unseen_text(receipt)))
+                self.session.seen()
+
     def confirmed(self, question: str, instead: str) -> bool:
         """Ask on the terminal.
 

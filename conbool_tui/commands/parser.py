@@ -122,6 +122,9 @@ def make_parser() -> _Parser:
         "check", "check the way to Conbool and back, and drift from what was applied (exit 3: a check failed)"
     )
     undo = add("undo", "take a change back")
+    accept = add(
+        "accept", "keep what differs from what was applied: checks are content, and undo leaves it alone"
+    )
     confirm = add("confirm", "keep a change of port 25 or the firewall that waits for confirmation")
     networks = add("networks", "replace Conbool's addresses in what was applied, from a list file")
     history = add("history", "list recorded changes")
@@ -129,7 +132,7 @@ def make_parser() -> _Parser:
         "support-bundle", "collect versions, detection, plan, journals and log without names and secrets"
     )
     answers = add("answers", "print an example answers file, or its JSON schema")
-    for made in (detect, apply, check, undo, confirm, networks, history):
+    for made in (detect, apply, check, undo, accept, confirm, networks, history):
         made.add_argument("--json", action="store_true", help="print JSON")
     for made in (plan, apply, check, support):
         _answer_options(made)
@@ -137,7 +140,7 @@ def make_parser() -> _Parser:
     form.add_argument("--json", action="store_true", help="print the whole plan as JSON")
     form.add_argument("--diff", action="store_true", help="print the differences of all files")
     form.add_argument("--script", action="store_true", help="print a shell script that does the same by hand")
-    for made in (apply, undo, networks, support):
+    for made in (apply, undo, accept, networks, history, support):
         made.add_argument("--yes", action="store_true", help="do not ask")
     for made in (apply, networks):
         made.add_argument(
@@ -145,6 +148,40 @@ def make_parser() -> _Parser:
             action="store_true",
             help="with --yes: wait until the change is confirmed (exit 0) or taken back (exit 4)",
         )
+    apply.add_argument(
+        "--recorded",
+        action="store_true",
+        help="with the answers of what is in force, to set again what was edited since",
+    )
+    for flag, text in (
+        ("--keep-mine", "leave what was edited since as it is"),
+        ("--put-back", "give what was edited since its value from before us"),
+    ):
+        undo.add_argument(
+            flag,
+            metavar="FILE:KEY",
+            action="append",
+            nargs="?",
+            const="",
+            help=f"{text}: all of it, or one key",
+        )
+    undo.add_argument(
+        "--accept",
+        action="store_true",
+        help="close a change that was cut off: files edited meanwhile stay as they are",
+    )
+    history.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove records that nothing can be taken back from any more, after asking",
+    )
+    history.add_argument(
+        "--keep",
+        metavar="N",
+        type=int,
+        default=0,
+        help="with --prune: the newest N records stay (default: 0)",
+    )
     support.add_argument(
         "--output", metavar="FILE", help="the archive to write (default: in the current folder)"
     )

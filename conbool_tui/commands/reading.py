@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from conbool_tui import __version__, answers_file, answers_schema, plan_script, render
+from conbool_tui import __version__, answers_file, answers_schema, log, plan_script, render
 from conbool_tui.commands.context import Context, answers_given, required_answers
-from conbool_tui.errors import ExitCode
+from conbool_tui.errors import ExitCode, UsageError
 from conbool_tui.findings import Status
 
 
@@ -57,11 +57,34 @@ def history(context: Context) -> int:
     if context.options.show is not None:
         context.data(render.printable(context.session.journal(context.options.show), keep="\n"))
         return ExitCode.DONE
+    if context.options.prune:
+        return _prune(context)
     receipts = context.session.history()
     if context.wants_json:
         context.data_json({"changes": render.json_value(list(receipts))})
     else:
         context.data(render.history_text(receipts))
+    return ExitCode.DONE
+
+
+def _prune(context: Context) -> int:
+    """Show which records would go, ask, remove them."""
+    session, keep = context.session, context.options.keep
+    session.require_root("Removing records")
+    if keep < 0:
+        raise UsageError(f"--keep {keep} is no number of records.", "", "Give 0 or more.")
+    found = session.prunable(keep)
+    context.say(render.history_text(found) if found else "There is no record that is not needed any more.")
+    if found and not context.options.yes:
+        question = f"Remove these {len(found)} records with their backups for good?"
+        if not context.confirmed(question, "--yes"):
+            context.say("Nothing was removed.")
+            return ExitCode.PENDING
+    removed = session.prune(keep) if found else []
+    if removed:
+        log.record(session.host, "prune: " + ", ".join(receipt.id for receipt in removed))
+    if context.wants_json:
+        context.data_json({"removed": [receipt.id for receipt in removed]})
     return ExitCode.DONE
 
 

@@ -2,20 +2,29 @@
 admin's later edits).
 
 A key, block or tagged line of ours that still has our value goes back to its base value; everything else stays as it
-is now. A key of ours that the admin changed since is a conflict: nothing is written then.
+is now. Out of a list that somebody else edited, too, only our entries go. A key of ours that the admin changed since
+is a conflict: nothing is written until somebody chooses, for each, to keep it or to put the base value back.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
 
-from conbool_tui.errors import ConboolError, RollbackIncompleteError
+from conbool_tui.errors import ConboolError, RollbackIncompleteError, UsageError
 from conbool_tui.firewall import tagged_lines
 from conbool_tui.plan import Change, ChangeKind
 from conbool_tui.postfix_config import ConfigTextError, MainCf, MasterCf
+from conbool_tui.postfix_config.layout import stages_of
+from conbool_tui.postfix_config.value_lists import splitter
+from conbool_tui.transaction.key_values import Key, bytes_of, key_of, same_meaning
+from conbool_tui.transaction.key_values import text_of as _text
+
+KEEP, PUT_BACK = "keep", "put back"
+Choices = Mapping[Key, str]
+"""What to do where later edits touch what is to be taken back: ``keep`` what is there now, or ``put back`` the base value."""
 
 
 class TaggedText:
@@ -55,19 +64,35 @@ _PARSERS: Mapping[ChangeKind, Callable[[bytes], _Text]] = {
 
 @dataclass(frozen=True)
 class Conflict:
-    """A key both we and the admin changed; an empty ``key`` is the whole file. None: not there."""
+    """A key both we and the admin changed; an empty ``key`` is the whole file. None: not there.
+
+    ``later`` is the id of a later change of ours that set it too, empty when it was somebody else.
+    """
 
     path: str
     key: str
     base: Optional[str]
     ours: Optional[str]
     now: Optional[str]
+    later: str = ""
+
+    @property
+    def at(self) -> Key:
+        """What a choice names."""
+        return self.path, self.key
 
     def lines(self) -> list[str]:
         """The three versions for people."""
         head = f"{self.path}: {self.key or 'the whole file'}"
         versions = (("before us", self.base), ("ours", self.ours), ("now", self.now))
-        return [head, *(f"  {name + ':':<11}{_shown(text)}" for name, text in versions)]
+        found = [head, *(f"  {name + ':':<11}{self._told(text)}" for name, text in versions)]
+        return found if not self.later else [*found, f"  set by change {self.later}"]
+
+    def _told(self, text: Optional[str]) -> str:
+        if text is None or self.key or not self.path.startswith("/"):
+            return _shown(text)
+        # A whole file may hold passwords, and this text also goes to the log.
+        return f"a file of {len(text.splitlines())} lines, {len(text)} characters"
 
 
 class UndoConflictError(RollbackIncompleteError):
@@ -75,10 +100,13 @@ class UndoConflictError(RollbackIncompleteError):
 
     def __init__(self, change_id: str, conflicts: Sequence[Conflict]) -> None:
         listing = "\n".join(line for conflict in conflicts for line in conflict.lines())
+        later = list(dict.fromkeys(conflict.later for conflict in conflicts if conflict.later))
+        first = f"Take back {' and '.join(sorted(later, reverse=True))} first, or choose: " if later else ""
         super().__init__(
             f"Change {change_id} was not undone: what it had set was edited since. Nothing was changed.",
             listing,
-            "Give each of these its value from before us or leave yours, by hand, and run undo again.",
+            f"{first}`conbool-tui undo {change_id}` on a terminal asks for each; --keep-mine leaves all as they are "
+            "now, --put-back gives all their values from before us, and both take FILE:KEY for a single one.",
         )
         self.conflicts = tuple(conflicts)
 
@@ -91,8 +119,44 @@ class Merge:
     conflicts: tuple[Conflict, ...] = ()
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What an undo is told beside the three versions.
+
+    Attributes:
+        choices: what to do about conflicts.
+        instead: other base values, where the change that had set the base was taken back meanwhile.
+        shared: keys that later changes of ours set, too: those may have taken entries of a list away.
+    """
+
+    choices: Choices = field(default_factory=dict)
+    instead: Mapping[Key, Optional[str]] = field(default_factory=dict)
+    shared: frozenset[Key] = frozenset()
+
+    def concern(self, path: str) -> bool:
+        """Whether there is a wish about the file."""
+        return any(at[0] == path for at in (*self.choices, *self.instead))
+
+
+NO_WISHES = Wishes()
+
+
+def check_choices(choices: Choices) -> None:
+    """Raise UsageError for a choice that is neither ``keep`` nor ``put back``."""
+    for (path, key), choice in choices.items():
+        if choice not in (KEEP, PUT_BACK):
+            raise UsageError(
+                f"{choice!r} is no choice for {path}: {key}.", "", f"Choose {KEEP!r} or {PUT_BACK!r}."
+            )
+
+
 def take_back(
-    changes: Sequence[Change], path: str, base: Optional[bytes], ours: Optional[bytes], now: Optional[bytes]
+    changes: Sequence[Change],
+    path: str,
+    base: Optional[bytes],
+    ours: Optional[bytes],
+    now: Optional[bytes],
+    wishes: Wishes = NO_WISHES,
 ) -> Merge:
     """Take our changes out of ``now``.
 
@@ -101,47 +165,116 @@ def take_back(
         base: content before our change, None for absent.
         ours: content as we wrote it, None when we removed it.
         now: content as it is, None for absent.
+        wishes: choices about conflicts, and other base values.
     """
-    if now == ours:
+    if (path, "") in wishes.instead:
+        base = bytes_of(wishes.instead[path, ""])
+    elif not wishes.concern(path) and now == ours:
         return Merge(base)
-    if now == base:
+    if now == base and not wishes.concern(path):
         return Merge(now)
-    whole = Merge(now, (Conflict(path, "", _text(base), _text(ours), _text(now)),))
+    whole = _chosen_whole(path, base, ours, now, wishes.choices)
     keyed = [
         change
         for change in changes
         if change.path == path and change.kind not in (ChangeKind.FILE, ChangeKind.FIREWALL)
     ]
-    if not keyed or ours is None or now is None:
+    if not keyed:
+        return Merge(base) if now == ours else whole
+    if now == base:
+        return Merge(now)
+    if ours is None or now is None:
         return whole
     if base is None:
-        return _out_of_new_file(keyed, whole, ours, now)
-    parse = _PARSERS.get(keyed[0].kind, MasterCf.parse)
+        return Merge(base) if now == ours else _out_of_new_file(keyed, whole, ours, now)
     try:
-        before, applied, current = parse(base), parse(ours), parse(now)
-        conflicts = []
-        wanted: list[tuple[Change, Optional[str]]] = []
-        for change in keyed:
-            old, new, value = (_get(text, change) for text in (before, applied, current))
-            if value == old:
-                continue
-            if value != new:
-                conflicts.append(Conflict(path, change.key, old, new, value))
-            else:
-                wanted.append((change, old))
-        if conflicts:
-            return Merge(now, tuple(conflicts))
-        reference = current.copy()
-        for change, old in reversed(wanted):
-            _put(reference, change, old)
-        if any(_get(reference, change) != old for change, old in wanted):
-            return whole
+        merged = _by_key(keyed, base, ours, now, wishes)
     except ConfigTextError:
-        return whole
+        merged = None
+    return whole if merged is None else merged
+
+
+def _chosen_whole(
+    path: str, base: Optional[bytes], ours: Optional[bytes], now: Optional[bytes], choices: Choices
+) -> Merge:
+    """The result where the file can only be looked at as a whole."""
+    choice = choices.get((path, ""))
+    if choice == PUT_BACK:
+        return Merge(base)
+    if choice == KEEP or now == base:
+        return Merge(now)
+    return Merge(now, (Conflict(path, "", _text(base), _text(ours), _text(now)),))
+
+
+def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishes: Wishes) -> Optional[Merge]:
+    """The result key by key; None where the file cannot be edited that way. Raises ConfigTextError."""
+    parse = _PARSERS.get(keyed[0].kind, MasterCf.parse)
+    before, applied, current = parse(base), parse(ours), parse(now)
+    conflicts = []
+    wanted: list[tuple[Change, Optional[str]]] = []
+    for change in keyed:
+        old, new, value = (_get(text, change) for text in (before, applied, current))
+        old = wishes.instead.get(key_of(change), old)
+        choice = wishes.choices.get(key_of(change))
+        if value == old or old == new or choice == KEEP:
+            continue
+        if choice == PUT_BACK or same_meaning(change, value, new):
+            wanted.append((change, old))
+            continue
+        shared = key_of(change) in wishes.shared
+        others = _without_ours(change, old, new, value, shared=shared)
+        if others is None and key_of(change) in wishes.instead:
+            # Taking back the earlier change may have taken its own entries out of the list already.
+            others = _without_ours(change, _get(before, change), new, value, shared=shared)
+        if others is not None:
+            wanted.append((change, others))
+        else:
+            conflicts.append(Conflict(change.path, change.key, old, new, value))
+    if conflicts:
+        return Merge(now, tuple(conflicts))
+    reference = current.copy()
+    for change, old in reversed(wanted):
+        _put(reference, change, old)
+        if (
+            isinstance(reference, MainCf)
+            and old is not None
+            and _get(current, change) == _get(applied, change)
+        ):
+            # Entry by entry keeps the admin's layout, but writes separators of its own.
+            reference.set(change.key, old)
+    if any(not same_meaning(change, _get(reference, change), old) for change, old in wanted):
+        return None
     exact = _line_merge(ours, base, now)
     if exact is not None and _meaning(parse(exact), keyed) == _meaning(reference, keyed):
         return Merge(exact)
     return Merge(reference.to_bytes())
+
+
+def _without_ours(
+    change: Change, old: Optional[str], new: Optional[str], value: Optional[str], *, shared: bool
+) -> Optional[str]:
+    """A list that both we and somebody else changed, without our entries; None where that is not certain.
+
+    Certain means: we only added entries, to a list the file had set, and each of them is still there as it was, or, in a
+    ``shared`` list, gone.
+    """
+    split = splitter(change.key.rsplit("/", 1)[-1])
+    lists = change.kind in (ChangeKind.PARAMETER, ChangeKind.SERVICE_OPTION)
+    if split is None or not lists or not old or new is None or value is None:
+        return None
+    own, added, found = list(split(old)), list(split(new)), list(split(value))
+    at = 0
+    for item in own:
+        if item not in added[at:]:
+            return None
+        at = added.index(item, at)
+        del added[at]
+    for item in added:
+        counts = (added.count(item), 0) if shared else (added.count(item),)
+        if item in own or found.count(item) not in counts:
+            return None
+    kept = [item for item in found if item not in added]
+    return ", ".join(kept) or None
 
 
 def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: bytes) -> Merge:
@@ -177,7 +310,8 @@ def _put(text: _Text, change: Change, value: Optional[str]) -> None:
         if value is None:
             text.remove(change.key)
         else:
-            text.set(change.key, value)
+            for stage in stages_of(change.key, text.get(change.key), value):
+                text.set(change.key, stage)
         return
     if change.kind is ChangeKind.SERVICE_BLOCK:
         if value is None:
@@ -204,7 +338,8 @@ def _meaning(text: _Text, keyed: Sequence[Change]) -> object:
             rest.put(change.key, None)
         return [text.get(change.key) for change in keyed], rest.to_bytes()
     if isinstance(text, MainCf):
-        return {name: text.get(name) for name in text.names()}
+        found = [(name, text.get(name) or "", splitter(name)) for name in text.names()]
+        return {name: value if split is None else split(value) for name, value, split in found}
     try:
         blocks = {name: text.block(name) for name in text.block_ids()}
     except ConboolError:
@@ -242,10 +377,6 @@ def _lf_lines(data: bytes) -> list[bytes]:
     parts = data.split(b"\n")
     lines = [part + b"\n" for part in parts[:-1]]
     return lines if not parts[-1] else [*lines, parts[-1]]
-
-
-def _text(data: Optional[bytes]) -> Optional[str]:
-    return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
 def _shown(text: Optional[str]) -> str:

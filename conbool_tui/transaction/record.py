@@ -9,7 +9,7 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from conbool_tui.errors import CheckFailedError
 from conbool_tui.host import FileState, Host
@@ -19,6 +19,9 @@ from conbool_tui.transaction.store import Store
 
 FILES = "files.json"
 PLAN = "plan.json"
+
+Contents = Callable[[int, str], Optional[bytes]]
+"""The content of a plan's file, by its number and the side (before, after)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,12 @@ class Record:
     @property
     def target(self) -> MailTarget:
         """The mail system this change belongs to."""
-        return MailTarget(self.plan.system, self.plan.instance, self.plan.config_directory)
+        return target_of(self.plan)
+
+
+def target_of(plan: Plan) -> MailTarget:
+    """The mail system a plan is for."""
+    return MailTarget(plan.system, plan.instance, plan.config_directory)
 
 
 def checksum(data: bytes) -> str:
@@ -110,7 +118,8 @@ def load(store: Store, change_id: str) -> Record:
         document = json.loads(store.load(change_id, FILES))
         entries = tuple(_entry_from_json(store, change_id, item) for item in document["files"])
         contents = {entry.path: entry for entry in entries}
-        plan = _plan_from_json(json.loads(store.load(change_id, PLAN)), contents)
+        document_of_plan = json.loads(store.load(change_id, PLAN))
+        plan = plan_from_json(document_of_plan, _contents(document_of_plan, contents))
         return Record(
             change_id,
             plan,
@@ -144,11 +153,8 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     return document
 
 
-def _plan_from_json(document: Mapping[str, Any], contents: Mapping[str, FileEntry]) -> Plan:
-    def data(path: str, side: str) -> Optional[bytes]:
-        state = contents[path].before if side == "before" else contents[path].after
-        return None if state is None else state.data
-
+def plan_from_json(document: Mapping[str, Any], content: Contents) -> Plan:
+    """The plan of ``plan_to_json``. Raises ValueError, KeyError or TypeError: it is none."""
     return Plan(
         system=document["system"],
         instance=document["instance"],
@@ -159,9 +165,9 @@ def _plan_from_json(document: Mapping[str, Any], contents: Mapping[str, FileEntr
         ),
         files=tuple(
             FileTarget(
-                item["path"], data(item["path"], "before"), data(item["path"], "after"), int(item["mode"], 8)
+                item["path"], content(number, "before"), content(number, "after"), int(item["mode"], 8)
             )
-            for item in document["files"]
+            for number, item in enumerate(document["files"])
         ),
         notices=tuple(
             Notice(item["level"], item["text"], None if item["step"] is None else Step(item["step"]))
@@ -175,6 +181,15 @@ def _plan_from_json(document: Mapping[str, Any], contents: Mapping[str, FileEntr
         answers=str(document.get("answers", "")),
         ask_again=str(document.get("ask_again", "")),
     )
+
+
+def _contents(document: Mapping[str, Any], entries: Mapping[str, FileEntry]) -> Contents:
+    def content(number: int, side: str) -> Optional[bytes]:
+        entry = entries[document["files"][number]["path"]]
+        state = entry.before if side == "before" else entry.after
+        return None if state is None else state.data
+
+    return content
 
 
 def _state_to_json(name: str, state: FileState) -> dict[str, Any]:

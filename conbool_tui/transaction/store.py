@@ -8,6 +8,8 @@ Layout, all of it for root only (folders 0700, files 0600)::
     changes/<ID>/files.json           every file before and after: owner, mode, times, attributes, links, checksum
     changes/<ID>/before/, after/      the contents
     changes/<ID>/guard, guard.json    the process that takes an unconfirmed change back: its lock, its first word
+    jobs/<ID>/                        work handed over to a process of its own (``transaction.jobs``), only meanwhile
+    seen.json                         the newest outcome that somebody was told (``transaction.seen``)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import re
 import secrets
 import stat
 
-from conbool_tui.errors import CheckFailedError, UsageError
+from conbool_tui.errors import CheckFailedError, HostError, UsageError
 from conbool_tui.host import Host
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
@@ -49,6 +51,7 @@ class Store:
         self.host = host
         self.path = posixpath.normpath(state_dir)
         self.changes = posixpath.join(self.path, "changes")
+        self.jobs = posixpath.join(self.path, "jobs")
         self.lock_file = posixpath.join(self.path, "lock")
 
     def prepare(self) -> None:
@@ -65,10 +68,20 @@ class Store:
             parent = posixpath.dirname(parent)
         for folder in reversed(missing):
             self.host.make_folder(folder, 0o755)
+        self._guard_parents()
         for folder in (self.path, self.changes):
-            if self.host.lstat(folder) is None:
+            self.private_folder(folder)
+
+    def private_folder(self, folder: str) -> None:
+        """Create a folder below a private one, or make sure that the one there is ours alone. Raises as ``prepare``."""
+        if self.host.lstat(folder) is None:
+            try:
                 self.host.make_folder(folder, _PRIVATE_FOLDER)
-            self._guard(folder)
+            except HostError:
+                # Another run may have made it in the same moment.
+                if self.host.lstat(folder) is None:
+                    raise
+        self._guard(folder)
 
     def present(self) -> bool:
         """True when there is a state directory; reading never creates one. Raises CheckFailedError as
@@ -78,6 +91,22 @@ class Store:
             return False
         self._guard(self.path, repair=False)
         return True
+
+    def _guard_parents(self) -> None:
+        """Nobody else may be able to put another folder in the place of ours. Raises CheckFailedError."""
+        folder = posixpath.dirname(self.host.resolve(self.path))
+        while True:
+            info = self.host.stat(folder)
+            shared = info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and info.st_gid != 0)
+            if info.st_uid not in (0, self.host.user_id) or (shared and not info.st_mode & stat.S_ISVTX):
+                raise CheckFailedError(
+                    f"{folder}, in which {self.path} lies, can be changed by others.",
+                    "They could put backups of their own in the place of ours, and undo trusts those.",
+                    f"Give it to root alone (chown root {folder}; chmod go-w {folder}), or give another --state-dir.",
+                )
+            if folder == "/":
+                return
+            folder = posixpath.dirname(folder)
 
     def _guard(self, folder: str, *, repair: bool = True) -> None:
         info = self.host.lstat(folder)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import FileState, Host
 from conbool_tui.mail_system import MailSystem, Problem
-from conbool_tui.plan import Change, FileTarget, LiveTarget, Plan
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction import record as records
+from conbool_tui.transaction.accepted import load_accepted
 from conbool_tui.transaction.apply import waits
 from conbool_tui.transaction.guarding import StartGuard, start_process
+from conbool_tui.transaction.key_values import values_of
+from conbool_tui.transaction.lineage import bases_instead, set_later, shared_keys
 from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.lock import locked, locked_configuration
-from conbool_tui.transaction.merge import Conflict, UndoConflictError, take_back
+from conbool_tui.transaction.merge import (
+    KEEP,
+    PUT_BACK,
+    Choices,
+    Conflict,
+    Merge,
+    UndoConflictError,
+    Wishes,
+    check_choices,
+    take_back,
+)
 from conbool_tui.transaction.preflight import entry_for, nothing_changed, require_root
 from conbool_tui.transaction.receipts import OPEN_STATES, list_changes, receipt_of
 from conbool_tui.transaction.record import FileEntry, Record
@@ -23,6 +36,9 @@ from conbool_tui.transaction.recover import SystemFor, recover
 from conbool_tui.transaction.signals import deferred
 from conbool_tui.transaction.store import Store
 from conbool_tui.transaction.work import Observer, Tools, Work, bare, mail_files, reason_of, sentence
+
+if TYPE_CHECKING:
+    from conbool_tui.firewall.driver import LiveRules
 
 
 def undo_change(
@@ -33,6 +49,7 @@ def undo_change(
     progress: Optional[ProgressSink] = None,
     observer: Optional[Observer] = None,
     *,
+    choices: Optional[Choices] = None,
     live_for: LiveFor = real_live,
     start_guard: StartGuard = start_process,
 ) -> Receipt:
@@ -44,19 +61,26 @@ def undo_change(
     back. An undo is a change too and can itself be undone; where the first change had to be confirmed, that
     has to be, too.
 
+    Changes can be taken back in any order. What only this change set goes back; a key that a later change set,
+    too, is a conflict, and the error names that change: it is to be taken back first, unless the admin chooses.
+    Where the change that had set a base value was taken back meanwhile, the value before that one comes back, so
+    that nothing of ours is left after the last undo. Keys whose drift was accepted are the admin's and stay.
+
     Args:
         system_for: gives the mail system a change belongs to.
         change_id: the change; the newest applied one that is no undo when None.
+        choices: for conflicts, by path and key: "keep" what is there now or "put back" the value from before us.
         live_for: gives the driver of a live target.
         start_guard: starts the process that takes an unconfirmed change back.
 
     Raises:
-        UsageError: no such change, or it is not applied.
+        UsageError: no such change, it is not applied, or a choice is none.
         CheckFailedError: another change waits for confirmation.
         NeedsRootError, LockedError: it cannot begin.
         UndoConflictError: later edits touch the same keys; nothing was changed.
         CheckFailedError, RolledBackError, RollbackIncompleteError: as apply_plan.
     """
+    check_choices(choices or {})
     chosen = _choose(list_changes(host, state_dir), change_id)
     require_root(host)
     if chosen.state in OPEN_STATES:
@@ -86,7 +110,28 @@ def undo_change(
                 start_guard,
             )
             tools.tell(Progress("check", f"Looking at what change {record.id} left.", 0, 1))
-            return _take_back(tools, record)
+            return _take_back(tools, record, choices or {})
+
+
+def find_conflicts(
+    host: Host, state_dir: str, change_id: Optional[str] = None, *, live_for: LiveFor = real_live
+) -> tuple[Conflict, ...]:
+    """What an undo would have to ask about; read only. Nothing is asked about a change without an end: it is rolled back.
+
+    Raises:
+        UsageError: no such change, or it is not applied.
+        ConboolError: files or records cannot be read.
+    """
+    chosen = _choose(list_changes(host, state_dir), change_id)
+    if chosen.state in OPEN_STATES:
+        return ()
+    store = Store(host, state_dir)
+    record = records.load(store, chosen.id)
+    wishes = _wishes(store, record, {})
+    found = [*_Rules(host, record, lambda name: live_for(host, name), wishes).conflicts]
+    for item in record.entries:
+        found.extend(_merged(host, record, item, wishes)[1].conflicts)
+    return _with_later(store, record, found)
 
 
 def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
@@ -123,12 +168,14 @@ def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
     return chosen
 
 
-def _take_back(tools: Tools, old: Record) -> Receipt:
+def _take_back(tools: Tools, old: Record, choices: Choices) -> Receipt:
     with nothing_changed():
-        entries, conflicts = _entries(tools.host, old)
-        rules = _Rules(tools, old)
-    if conflicts or rules.conflicts:
-        raise UndoConflictError(old.id, [*rules.conflicts, *conflicts])
+        wishes = _wishes(tools.store, old, choices)
+        entries, conflicts = _entries(tools.host, old, wishes)
+        rules = _Rules(tools.host, old, tools.live, wishes)
+        found = _with_later(tools.store, old, [*rules.conflicts, *conflicts])
+    if found:
+        raise UndoConflictError(old.id, found)
     plan = _inverse(old.plan, entries, rules.targets, _ports(tools.store, old))
     # Taking back must not be taken back by itself; making a change effective again is a change as it was at first.
     seconds = _first(tools.store, old).plan.confirm_within if old.backward else 0
@@ -146,31 +193,56 @@ def _take_back(tools: Tools, old: Record) -> Receipt:
     )
 
 
+def _wishes(store: Store, old: Record, choices: Choices) -> Wishes:
+    """The admin's choices, accepted keys among them, and the base values that count now. Raises ConboolError."""
+    accepted = dict.fromkeys(load_accepted(store, old.id), KEEP)
+    receipts = list_changes(store.host, store.path)
+    return Wishes(
+        {**accepted, **choices}, bases_instead(store, receipts, old), shared_keys(store, receipts, old)
+    )
+
+
+def _with_later(store: Store, old: Record, conflicts: list[Conflict]) -> tuple[Conflict, ...]:
+    """The conflicts, each with the later change of ours that it comes from."""
+    if not conflicts:
+        return ()
+    later = set_later(store, list_changes(store.host, store.path), old)
+    found = []
+    for conflict in conflicts:
+        change_id, value = later.get(conflict.at, ("", None))
+        found.append(dataclasses.replace(conflict, later=change_id) if value == conflict.now else conflict)
+    return tuple(found)
+
+
 class _Rules:
     """The firewall rules to be put back, from what is in force now: a firewall that is gone is no reason to refuse an undo."""
 
-    def __init__(self, tools: Tools, old: Record) -> None:
+    def __init__(self, host: Host, old: Record, driver: Callable[[str], LiveRules], wishes: Wishes) -> None:
         self.targets: tuple[LiveTarget, ...] = ()
         self.conflicts: list[Conflict] = []
         self.notes: list[str] = []
         for target in reversed(old.plan.live):
-            if not tools.host.live:
+            if not host.live:
                 self.notes.append(f"This is not the running system: {target.name} was not looked at.")
                 continue
             try:
-                now = tools.live(target.name).read()
+                now = driver(target.name).read()
             except ConboolError as error:
                 self.notes.append(
                     f"The firewall rules were not looked at ({target.name}): {reason_of(error)}"
                 )
                 continue
-            self._decide(target, now)
+            before = wishes.instead.get((target.name, ""), target.before)
+            wanted = dataclasses.replace(target, before=before)
+            self._decide(wanted, now, wishes.choices.get((target.name, "")))
 
-    def _decide(self, target: LiveTarget, now: Optional[str]) -> None:
+    def _decide(self, target: LiveTarget, now: Optional[str], choice: Optional[str]) -> None:
         if now == target.before:
             if now != target.after:
                 self.notes.append(f"The firewall rules ({target.name}) were as before already.")
-        elif now in (target.after, None):
+        elif choice == KEEP:
+            self.notes.append(f"The firewall rules ({target.name}) were left as they are.")
+        elif now in (target.after, None) or choice == PUT_BACK:
             self.targets += (LiveTarget(target.name, now, target.before),)
         else:
             self.conflicts.append(Conflict(target.name, "", target.before, target.after, now))
@@ -229,21 +301,27 @@ class _SystemState:
         return " ".join(notes)
 
 
-def _entries(host: Host, old: Record) -> tuple[tuple[FileEntry, ...], list[Conflict]]:
+def _entries(host: Host, old: Record, wishes: Wishes) -> tuple[tuple[FileEntry, ...], list[Conflict]]:
     conflicts: list[Conflict] = []
     entries: list[FileEntry] = []
     for item in old.entries:
-        now = host.capture(item.path)
-        data = None if now is None else now.data
-        base = None if item.before is None else item.before.data
-        ours = None if item.after is None else item.after.data
-        merged = take_back(old.plan.changes, item.path, base, ours, data)
+        data, merged = _merged(host, old, item, wishes)
         conflicts.extend(merged.conflicts)
         if merged.conflicts or merged.data == data:
             continue
+        base = None if item.before is None else item.before.data
         entry = entry_for(host, item.path, data, merged.data, 0o644)
         entries.append(_with_metadata(entry, item, exact=merged.data == base and item.before is not None))
     return tuple(entries), conflicts
+
+
+def _merged(host: Host, old: Record, item: FileEntry, wishes: Wishes) -> tuple[Optional[bytes], Merge]:
+    """A file's content now and without our changes."""
+    now = host.capture(item.path)
+    data = None if now is None else now.data
+    base = None if item.before is None else item.before.data
+    ours = None if item.after is None else item.after.data
+    return data, take_back(old.plan.changes, item.path, base, ours, data, wishes)
 
 
 def _with_metadata(entry: FileEntry, old: FileEntry, *, exact: bool) -> FileEntry:
@@ -263,22 +341,17 @@ def _with_metadata(entry: FileEntry, old: FileEntry, *, exact: bool) -> FileEntr
 def _inverse(
     plan: Plan, entries: tuple[FileEntry, ...], rules: tuple[LiveTarget, ...], ports: tuple[int, ...]
 ) -> Plan:
-    touched = {entry.path for entry in entries} | {target.name for target in rules}
-    changes = tuple(
-        Change(
-            change.kind,
-            change.step,
-            f"Take back: {change.title}" if not change.title.startswith("Take back: ") else change.title[11:],
-            "Undo",
-            change.path,
-            change.key,
-            change.after,
-            change.before,
-            "conbool-tui undo",
-        )
-        for change in reversed(plan.changes)
-        if change.path in touched
-    )
+    done = Record("", plan, entries, ())
+    changes = []
+    for change in reversed(plan.changes):
+        if change.kind is ChangeKind.FIREWALL:
+            target = next((target for target in rules if target.name == change.path), None)
+            before, after = (None, None) if target is None else (target.before, target.after)
+        else:
+            before, after = values_of(done, change)
+        # A key that stays as it is was not taken back, and bringing the change into force again is not about it.
+        if before != after:
+            changes.append(_inverted(change, before, after))
     files = tuple(
         FileTarget(
             entry.path,
@@ -289,7 +362,14 @@ def _inverse(
         for entry in entries
     )
     return dataclasses.replace(
-        plan, changes=changes, files=files, notices=(), health_ports=ports, live=rules, ask_again=""
+        plan, changes=tuple(changes), files=files, notices=(), health_ports=ports, live=rules, ask_again=""
+    )
+
+
+def _inverted(change: Change, before: Optional[str], after: Optional[str]) -> Change:
+    title = f"Take back: {change.title}" if not change.title.startswith("Take back: ") else change.title[11:]
+    return Change(
+        change.kind, change.step, title, "Undo", change.path, change.key, before, after, "conbool-tui undo"
     )
 
 
@@ -302,9 +382,15 @@ def _ports(store: Store, old: Record) -> tuple[int, ...]:
 
 def _own_folders(store: Store, old: Record) -> tuple[str, ...]:
     """Folders of ours that go when empty: those the first change of the chain created, when this takes it
-    back.
+    back, and those of changes taken back earlier that later ones kept files in.
     """
-    return () if old.backward else _first(store, old).folders
+    if old.backward:
+        return ()
+    found = dict.fromkeys(_first(store, old).folders)
+    for receipt in list_changes(store.host, store.path):
+        if receipt.state is ChangeState.UNDONE and not receipt.undo_of:
+            found.update(dict.fromkeys(records.load(store, receipt.id).folders))
+    return tuple(found)
 
 
 def _first(store: Store, record: Record) -> Record:

@@ -17,13 +17,13 @@ from conbool_tui.planners.postfix.header_checks import header_checks
 from conbool_tui.planners.postfix.inbound import inbound
 from conbool_tui.planners.postfix.inherited_checks import explicit_inherited
 from conbool_tui.planners.postfix.lane import lane, released_lane
-from conbool_tui.planners.postfix.layout import stages_of
 from conbool_tui.planners.postfix.previous import format_record, parse_record
 from conbool_tui.planners.postfix.scope import scope
 from conbool_tui.planners.postfix.smart_host import smart_host
 from conbool_tui.planners.postfix.sources import option_base
 from conbool_tui.planners.postfix.tightening import tightens_port_25
 from conbool_tui.postfix_config import MainCf, MasterCf
+from conbool_tui.postfix_config.layout import stages_of
 
 _OLDEST = (3, 4)
 _BLOCKS = ("smart-host", "lane", "released", "untrusted", "cleanup")

@@ -58,13 +58,13 @@ class FakeSession(Session):
     """A session whose mail system exists only here."""
 
     planned: Plan = samples.plan()
-    seen: Optional[Answers] = None
+    planned_for: Optional[Answers] = None
     applied = 0
     error: Optional[Exception] = None
     findings: tuple[Finding, ...] = ()
 
     def plan(self, answers: Answers, facts: Any = None) -> Plan:
-        type(self).seen = answers
+        type(self).planned_for = answers
         return type(self).planned
 
     def apply(
@@ -84,7 +84,7 @@ class FakeSession(Session):
         progress: Optional[ProgressSink] = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Finding]:
-        type(self).seen = answers
+        type(self).planned_for = answers
         return list(self.findings)
 
 
@@ -140,8 +140,8 @@ def test_global_options_before_and_after(
             "/",
         )
         assert cli.main(argv) == ExitCode.PENDING
-        assert session.seen is not None
-        assert session.seen.instance == "out"
+        assert session.planned_for is not None
+        assert session.planned_for.instance == "out"
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_flags_win_over_the_file(session: type[FakeSession], tmp_path: Path) -> 
         "",
     ]
     assert cli.main(argv) == ExitCode.PENDING
-    assert session.seen is not None
-    assert session.seen.domains == ("b.example", "c.example", "d.example")
-    assert session.seen.smart_host.port == 2525
-    assert session.seen.markers.spam == ()
+    assert session.planned_for is not None
+    assert session.planned_for.domains == ("b.example", "c.example", "d.example")
+    assert session.planned_for.smart_host.port == 2525
+    assert session.planned_for.markers.spam == ()
 
 
 def test_answers_from_standard_input() -> None:
@@ -269,7 +269,7 @@ def test_failures_have_their_codes(
 def test_check_fails_with_three(session: type[FakeSession], capsys: pytest.CaptureFixture[str]) -> None:
     session.findings = (Finding("a", Status.OK, "Good."), Finding("b", Status.WARN, "Hm."))
     assert cli.main(["check"]) == ExitCode.DONE
-    assert session.seen is None
+    assert session.planned_for is None
     session.findings += (Finding("c", Status.FAIL, "Bad."),)
     assert cli.main(["check", "--json"]) == ExitCode.CHECK_FAILED
     capsys_out = capsys.readouterr().out

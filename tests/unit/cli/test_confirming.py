@@ -65,7 +65,9 @@ class WaitingSession(FakeSession):
         type(self).state = ChangeState.APPLIED
         return receipt(ChangeState.APPLIED)
 
-    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+    def recover(
+        self, progress: Optional[ProgressSink] = None, *, now: bool = False, accept: bool = False
+    ) -> Optional[Receipt]:
         self._note(f"recover{' now' if now else ''}")
         type(self).state = ChangeState.ROLLED_BACK
         return receipt(ChangeState.ROLLED_BACK)
@@ -177,7 +179,7 @@ def test_replacing_the_networks(
 ) -> None:
     monkeypatch.setattr(session, "read_networks", lambda self, path: (("192.0.2.0/24",), ("One merged.",)))
     assert cli.main(["networks", str(tmp_path / "list"), "--yes"]) == ExitCode.DONE
-    assert session.seen == dataclasses.replace(session.answers, conbool_networks=("192.0.2.0/24",))
+    assert session.planned_for == dataclasses.replace(session.answers, conbool_networks=("192.0.2.0/24",))
     assert session.calls == ("apply by probe",)
 
 
@@ -187,8 +189,8 @@ def test_replacing_the_networks_from_a_pipe(
     piped = SimpleNamespace(buffer=io.BytesIO(b"192.0.2.0/25 # one\n192.0.2.128/25\n"), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", piped)
     assert cli.main(["networks", "-", "--yes"]) == ExitCode.DONE
-    assert session.seen is not None
-    assert session.seen.conbool_networks == ("192.0.2.0/24",)
+    assert session.planned_for is not None
+    assert session.planned_for.conbool_networks == ("192.0.2.0/24",)
 
 
 def test_replacing_without_recorded_answers(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conbool_tui.planners.postfix.layout import stages, with_items
 from conbool_tui.planners.postfix.lists import split_list, split_restrictions
+from conbool_tui.postfix_config.layout import stages, with_items
 
 WORDS = st.sampled_from(["a", "b", "{ c, d }", "x:{e f}", "reject", "check_client_access", "hash:/x"])
 GAPS = st.sampled_from([", ", " ", ",", ",   ", " , ", "\t", ",\r   "])

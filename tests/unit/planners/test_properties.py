@@ -9,9 +9,9 @@ from conbool_tui.answers import Answers
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.plan import ChangeKind, Plan
 from conbool_tui.planners.postfix import names, plan_postfix
-from conbool_tui.planners.postfix.layout import stages_of
 from conbool_tui.planners.postfix.lists import split_list, split_restrictions
 from conbool_tui.postfix_config import MainCf, MasterCf
+from conbool_tui.postfix_config.layout import stages_of
 
 from .facts_builder import DIRECTORY, applied, edited, services_of, settings_of, tables_of
 from .strategies import Site, hosts, some_answers

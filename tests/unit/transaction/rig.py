@@ -17,7 +17,7 @@ from conbool_tui.host import Host
 from conbool_tui.mail_system import MailTarget, Problem
 from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Plan, Step
 from conbool_tui.receipt import Receipt
-from conbool_tui.transaction import apply_plan, confirm_change, recover, undo_change
+from conbool_tui.transaction import Choices, apply_plan, confirm_change, recover, undo_change
 from conbool_tui.transaction.store import Store
 from conbool_tui.transaction.work import Observer
 
@@ -219,7 +219,13 @@ class Rig:
             probe_networks=probe_networks,
         )
 
-    def undo(self, change_id: Optional[str] = None, observer: Optional[Observer] = None) -> Receipt:
+    def undo(
+        self,
+        change_id: Optional[str] = None,
+        observer: Optional[Observer] = None,
+        *,
+        choices: Optional[Choices] = None,
+    ) -> Receipt:
         return undo_change(
             self.host,
             STATE,
@@ -227,6 +233,7 @@ class Rig:
             change_id,
             None,
             observer,
+            choices=choices,
             live_for=FakeRules,
             start_guard=self.guard,
         )

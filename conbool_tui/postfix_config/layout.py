@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-from conbool_tui.planners.postfix.lists import SEPARATORS, split_list, splitter
+from conbool_tui.postfix_config.value_lists import SEPARATORS, split_list, splitter
 
 Split = Callable[[str], Sequence[str]]
 

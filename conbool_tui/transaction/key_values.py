@@ -1,0 +1,68 @@
+"""The value of one key of ours in a file's content: parameter, service option, marked block, tagged lines or the whole file."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from conbool_tui.firewall import tagged_lines
+from conbool_tui.plan import Change, ChangeKind
+from conbool_tui.postfix_config import MainCf, MasterCf
+from conbool_tui.postfix_config.value_lists import splitter
+from conbool_tui.transaction.record import Record
+
+Key = tuple[str, str]
+"""A path (or the name of a set of firewall rules) and a key in it; an empty key is the whole of it."""
+
+
+def key_of(change: Change) -> Key:
+    """What a change sets."""
+    return change.path, change.key
+
+
+def value_in(data: Optional[bytes], change: Change) -> Optional[str]:
+    """The value of a change's key; None: not there. Raises ConfigTextError."""
+    if data is None:
+        return None
+    if change.kind is ChangeKind.FILE:
+        return text_of(data)
+    if change.kind is ChangeKind.LINES:
+        return tagged_lines.get(data, change.key)
+    if change.kind is ChangeKind.PARAMETER:
+        return MainCf.parse(data).get(change.key)
+    master = MasterCf.parse(data)
+    if change.kind is ChangeKind.SERVICE_BLOCK:
+        return master.block(change.key)
+    name, kind, option = change.key.rsplit("/", 2)
+    service = master.service(name, kind)
+    return None if service is None else service.option(option)
+
+
+def values_of(record: Record, change: Change) -> tuple[Optional[str], Optional[str]]:
+    """The values of a change's key before and after it was made. Raises ConfigTextError."""
+    if change.kind is ChangeKind.FIREWALL:
+        return change.before, change.after
+    for entry in record.entries:
+        if entry.path == change.path:
+            before = None if entry.before is None else entry.before.data
+            after = None if entry.after is None else entry.after.data
+            return value_in(before, change), value_in(after, change)
+    return None, None
+
+
+def same_meaning(change: Change, one: Optional[str], other: Optional[str]) -> bool:
+    """Whether the mail system reads the same from both; how a list is laid out does not count."""
+    split = splitter(change.key.rsplit("/", 1)[-1])
+    lists = change.kind in (ChangeKind.PARAMETER, ChangeKind.SERVICE_OPTION)
+    if one is None or other is None or split is None or not lists:
+        return one == other
+    return split(one) == split(other)
+
+
+def text_of(data: Optional[bytes]) -> Optional[str]:
+    """A content as text; every byte survives."""
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: Optional[str]) -> Optional[bytes]:
+    """The content that ``text_of`` made the text from."""
+    return None if text is None else text.encode("utf-8", "surrogateescape")
