@@ -410,6 +410,7 @@ async def test_the_terminal_cursor_follows_the_focused_row(wizard: Start) -> Non
         await driver.to("Loop")
         for key in ("down", "down", "down", "down", "tab", "tab", "tab"):
             await driver.press(key)
+            row = ""
             for _ in range(200):
                 row = driver.text().splitlines()[driver.app.cursor_position.y]
                 if row.lstrip().startswith(">") or " > [" in row:
