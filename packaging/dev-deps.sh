@@ -1,15 +1,19 @@
 #!/bin/bash
-# Install the Debian packages the lab and the demo need, only those missing. Needs root when one is.
+# Install the Debian packages the lab and the demo need, or those named as arguments; only what is missing. Needs root then.
 set -euo pipefail
 umask 022
 
 # debootstrap, mount: the servers' disposable roots. iproute2: their network. tmux: the wizard in a real terminal.
 # procps, e2fsprogs, openssl, busybox: process lists, immutable files, certificates and a small shell in the tests.
-# gcc, libc6-dev: the small library that makes system calls fail in the tests.
-wanted=(busybox ca-certificates debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssl procps tmux)
+# gcc, libc6-dev: the small library that makes system calls fail in the tests. rpm: the .rpm.
+wanted=(busybox ca-certificates debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssl procps rpm tmux)
+
+if [ $# -gt 0 ]; then
+    wanted=("$@")
+fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    echo "The lab needs Debian's apt-get; on another system install by hand: ${wanted[*]}" >&2
+    echo "This needs Debian's apt-get; on another system install by hand: ${wanted[*]}" >&2
     exit 69
 fi
 
@@ -38,6 +42,6 @@ if ! {
         apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
 } </dev/null >"$log" 2>&1; then
     tail -n 30 "$log" >&2
-    echo "apt-get could not install: ${missing[*]}. Without them neither the lab nor the demo can run." >&2
+    echo "apt-get could not install: ${missing[*]}. What needs them cannot run." >&2
     exit 69
 fi
