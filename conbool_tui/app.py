@@ -8,6 +8,7 @@ the first picture.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from conbool_tui.answers import Answers
-from conbool_tui.errors import ExitCode
+from conbool_tui.errors import ConboolError, ExitCode
 from conbool_tui.wizard_state import WizardState
 from screens import glyphs
 from screens.base import BaseScreen
@@ -59,6 +60,7 @@ class WizardApp(App[int], inherit_bindings=False):
         self._session: Optional[WizardSession] = None
         self._session_lock = threading.Lock()
         self._shielded: Optional[Job] = None
+        self._shielded_here = False
         self.ended_by: Optional[int] = None
 
     # --- the session
@@ -77,6 +79,11 @@ class WizardApp(App[int], inherit_bindings=False):
         return self._session
 
     @property
+    def opened(self) -> bool:
+        """Whether the session was made."""
+        return self._session is not None
+
+    @property
     def shielded_job(self) -> Optional[Job]:
         """A change being written right now."""
         job = self._shielded
@@ -90,8 +97,8 @@ class WizardApp(App[int], inherit_bindings=False):
 
     @property
     def only_watches(self) -> bool:
-        """Whether changes are written by a process of its own."""
-        return bool(getattr(self._session, "detached", False))
+        """Whether what is under way is done by a process of its own."""
+        return self._session is not None and self._session.detached and not self._shielded_here
 
     def leave_watching(self, code: int) -> None:
         """End at once, with a line in the log, when a change is being written by a process of its own."""
@@ -108,9 +115,13 @@ class WizardApp(App[int], inherit_bindings=False):
         # The thread that watches would keep the process until the worker ends.
         os._exit(code)
 
-    def shield(self, job: Job) -> None:
-        """Let nothing cut off this job: neither leaving nor a lost terminal."""
-        self._shielded = job
+    def shield(self, job: Job, *, here: bool = False) -> None:
+        """Let nothing cut off this job: neither leaving nor a lost terminal.
+
+        Args:
+            here: this process does the work itself, whoever writes changes otherwise.
+        """
+        self._shielded, self._shielded_here = job, here
 
     def _on_signal(self, number: int) -> None:
         # run_wizard waits for a change that this process writes once the screens are gone; its outcome is in
@@ -243,6 +254,7 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     if app.ended_by is not None:
         app.leave_watching(128 + app.ended_by)
         return 128 + app.ended_by
+    _tell_unseen(app)
     state_dir = log_file = ""
     if app.state.receipts or app.state.failure or app.state.unconfirmed:
         from conbool_tui.log import FILE
@@ -253,6 +265,20 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     if app.fault is not None:
         raise app.fault
     return code if code is not None else ExitCode.UNEXPECTED
+
+
+def _tell_unseen(app: WizardApp) -> None:
+    """Note what was on the screens as seen; say here how a change ended while nobody watched when no screen came to that."""
+    if not app.opened:
+        return
+    from conbool_tui import render
+
+    session = app.open_session()
+    with contextlib.suppress(ConboolError):
+        missed = None if app.state.told else session.unseen()
+        if missed is not None:
+            print(render.paragraph(render.unseen_text(missed)), file=sys.stderr)
+        session.seen()
 
 
 class _Guard:

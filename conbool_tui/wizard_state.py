@@ -464,6 +464,9 @@ class WizardState:
         self.detection: Optional[Detection] = None
         self.unfinished: Optional[Receipt] = None
         self.unconfirmed: Optional[Receipt] = None
+        self.told = False
+        """Whether Welcome has said what ended while nobody watched."""
+        self._in_force_again: dict[str, str] = {}
         self.name_service: Optional[NameService] = None
         self._senders: Optional[SenderReport] = None
         self._senders_for: frozenset[str] = frozenset()
@@ -525,11 +528,20 @@ class WizardState:
         given = self.start_answers or Answers()
         return dataclasses.replace(given, inbound=dataclasses.replace(given.inbound, firewall="none"))
 
-    def changed_host(self, receipt: Receipt) -> None:
+    def take_answers(self, answers: Answers) -> None:
+        """Begin again with other answers, those of a change in force; facts are read again."""
+        self.start_answers = answers
+        self.draft = Draft(answers, (), self.postfix.domains.all() if self.postfix else ())
+        self.name_service = self._senders = None
+        self.stale = True
+
+    def changed_host(self, receipt: Receipt, *, in_force_again: str = "") -> None:
         """Take note of a change, an undo or a recovery, or of how a change ended that waited for confirmation:
-        facts read before it no longer hold.
+        facts read before it no longer hold. ``in_force_again``: the change that an undo of its undo brought back.
         """
         self.failure = None
+        if in_force_again:
+            self._in_force_again[receipt.id] = in_force_again
         self.receipts = [*(item for item in self.receipts if item.id != receipt.id), receipt]
         self.stale = True
         if receipt.state is ChangeState.UNCONFIRMED:
@@ -579,7 +591,9 @@ class WizardState:
         for receipt in self.receipts:
             if receipt.undo_of:
                 state = "" if receipt.state is ChangeState.APPLIED else f" ({receipt.state.value})"
-                lines.append(f"Undone: change {receipt.undo_of}{state}, recorded as {receipt.id}.")
+                again = self._in_force_again.get(receipt.id)
+                what = f"In force again: change {again}" if again else f"Undone: change {receipt.undo_of}"
+                lines.append(f"{what}{state}, recorded as {receipt.id}.")
                 continue
             lines.append(
                 f"Change {receipt.id}: {receipt.state.value}, {_count(receipt.files, 'file')}"

@@ -32,13 +32,23 @@ class ConfirmScreen(BaseScreen):
     Args:
         receipt: the change that waits.
         answers: what to test with.
+        news: what else to say first.
+        shown: called once this was on the screen.
     """
 
     DEFAULT_CSS = "ConfirmScreen #about { margin-top: 1; }"
     help_topic = "confirm"
 
-    def __init__(self, receipt: Receipt, answers: Optional[Answers]) -> None:
+    def __init__(
+        self,
+        receipt: Receipt,
+        answers: Optional[Answers],
+        news: Sequence[Line] = (),
+        shown: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__()
+        self._news = news
+        self._shown = shown
         self._receipt = receipt
         self._answers = answers
         self._ticks = 0
@@ -54,7 +64,7 @@ class ConfirmScreen(BaseScreen):
     def body(self) -> ComposeResult:
         """The line that counts, and what waits."""
         yield Text([count_line(self._receipt, self._left)], id="count")
-        yield TextPane("Before you decide", waiting_lines(self._receipt), id="about")
+        yield TextPane("Before you decide", [*self._news, *waiting_lines(self._receipt)], id="about")
 
     def buttons(self) -> Sequence[Button]:
         """The harmless one first; keeping takes a deliberate Tab."""
@@ -72,6 +82,7 @@ class ConfirmScreen(BaseScreen):
         """Begin to count."""
         super().opened()
         self.set_interval(1.0, self.tick)
+        self.call_after_refresh(self._shown)
 
     # --- counting
 
@@ -183,7 +194,8 @@ class ConfirmScreen(BaseScreen):
             self.set_reason(other, "it is being decided")
         self.cancel_job("look")
         self.query_one("#count", Text).show([Line(f"{text} ...", "title")])
-        self.wizard.shield(self.run_job(name, text, call, shielded=True))
+        # Keeping is written by this process, taking back is not.
+        self.wizard.shield(self.run_job(name, text, call, shielded=True), here=name == "keep")
 
     def do_keep(self) -> None:
         """Keep the change."""

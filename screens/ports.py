@@ -5,7 +5,7 @@ tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Callable, Optional, Protocol
+from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
 from conbool_tui.answers import Answers
 from conbool_tui.checks.dns_model import DomainReport
@@ -15,6 +15,10 @@ from conbool_tui.plan import Plan
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ProgressSink, Receipt
 
+if TYPE_CHECKING:
+    from conbool_tui.checks.drift import Drift
+    from conbool_tui.transaction import Choices, Conflict
+
 
 class WizardSession(Protocol):
     """The part of ``conbool_tui.session.Session`` the wizard uses. Every call may take long: only threads
@@ -23,6 +27,11 @@ class WizardSession(Protocol):
 
     state_dir: str
     mail_system: Optional[str]
+
+    @property
+    def detached(self) -> bool:
+        """Whether changes are written by a process of its own, which goes on when this one ends."""
+        ...
 
     def detect(self, instance: Optional[str] = None) -> HostFacts:
         """Look at the host."""
@@ -44,8 +53,52 @@ class WizardSession(Protocol):
         """Apply as a transaction."""
         ...
 
-    def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
-        """Take a change back."""
+    def undo(
+        self,
+        change_id: Optional[str] = None,
+        progress: Optional[ProgressSink] = None,
+        *,
+        choices: Optional[Choices] = None,
+        asked: Sequence[Conflict] = (),
+    ) -> Receipt:
+        """Take a change back; ``choices`` were made about the conflicts ``asked``. Raises UndoConflictError: something (else) was
+        edited since."""
+        ...
+
+    def conflicts(self, change_id: Optional[str] = None) -> tuple[Conflict, ...]:
+        """What was edited since a change, so that its undo must ask."""
+        ...
+
+    def journal(self, change_id: str) -> str:
+        """The journal of one change as a text."""
+        ...
+
+    def prunable(self, keep: int = 0) -> list[Receipt]:
+        """Records nothing can be taken back from any more."""
+        ...
+
+    def prune(self, keep: int = 0) -> list[Receipt]:
+        """Remove them."""
+        ...
+
+    def unseen(self) -> Optional[Receipt]:
+        """The newest change when it ended, or began to wait, while nobody watched."""
+        ...
+
+    def seen(self) -> None:
+        """Note that the admin was told how the newest change stands."""
+        ...
+
+    def drift(self) -> list[Drift]:
+        """What differs from what was applied, key by key."""
+        ...
+
+    def accept_drift(self, drift: Sequence[Drift]) -> None:
+        """Record values that differ as the admin's."""
+        ...
+
+    def applied_answers(self) -> Answers:
+        """The answers of the newest change in force. Raises CheckFailedError: there are none."""
         ...
 
     def history(self) -> Sequence[Receipt]:
@@ -56,8 +109,11 @@ class WizardSession(Protocol):
         """A change cut off by a crash."""
         ...
 
-    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
-        """Finish the rollback of such a change; with ``now`` also take back a change that waits for confirmation."""
+    def recover(
+        self, progress: Optional[ProgressSink] = None, *, now: bool = False, accept: bool = False
+    ) -> Optional[Receipt]:
+        """Finish the rollback of such a change; with ``now`` also take back a change that waits for confirmation, with ``accept`` leave
+        what was edited meanwhile as it is and close the change."""
         ...
 
     def check(

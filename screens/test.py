@@ -16,7 +16,7 @@ from screens import work
 from screens.base import WizardScreen, elapsed_text
 from screens.dialogs import SaveTranscriptScreen
 from screens.flow import FlowStep
-from screens.texts.findings import verdict
+from screens.texts.findings import edited, verdict
 from screens.texts.lines import Line, error_lines, finding_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
@@ -28,6 +28,12 @@ class TestScreen(WizardScreen):
     """Begins by itself; can be stopped and repeated."""
 
     __test__ = False
+    DEFAULT_CSS = """
+    TestScreen #do-differs { display: none; }
+    TestScreen.-differs #do-differs { display: block; }
+    TestScreen.-differs #do-stop { display: none; }
+    TestScreen.-differs.-narrow #do-transcript { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "transcript", show=False)]
 
     def __init__(self, step: FlowStep) -> None:
@@ -35,6 +41,7 @@ class TestScreen(WizardScreen):
         self._doing = ""
         self._with_detail = False
         self._started = now_utc()
+        self._looked_at_edits = False
 
     def body(self) -> ComposeResult:
         """One pane."""
@@ -47,6 +54,7 @@ class TestScreen(WizardScreen):
             button("Next: done", "next", "the test is still running"),
             button("Again", "again", "the test is still running"),
             button("Stop", "stop"),
+            button("Edited since", "differs"),
             button("Transcript", "transcript", none),
             button("Save", "save", none),
             button("Back", "back"),
@@ -69,6 +77,20 @@ class TestScreen(WizardScreen):
         else:
             self._show(self.wizard.state.findings)
 
+    def resumed(self) -> None:
+        """What was accepted, or applied again, shows in another test only."""
+        super().resumed()
+        if self._looked_at_edits and self.wizard.state.findings is None and self.job("check") is None:
+            self._looked_at_edits = False
+            self.call_after_refresh(self.do_again)
+
+    def do_differs(self) -> None:
+        """What differs from what was applied."""
+        from screens.drift import DriftScreen
+
+        self._looked_at_edits = True
+        self.app.push_screen(DriftScreen())
+
     def do_again(self) -> None:
         """Test in a thread."""
         session, answers = self.wizard.session, self.wizard.state.draft.answers()
@@ -81,6 +103,9 @@ class TestScreen(WizardScreen):
         for name in ("next", "again"):
             self.set_reason(name, "the test is still running")
         self.set_reason("stop", "")
+        if self.focused is not None and self.focused.id == "do-differs":
+            self.query_one("#do-next").focus()
+        self.remove_class("-differs")
         self._doing = ""
         job = self.run_job("check", TESTING, call)
         self.waiting(job)
@@ -126,6 +151,7 @@ class TestScreen(WizardScreen):
         has_detail = any(finding.detail for finding in findings)
         self.set_reason("transcript", "" if has_detail else "no check left a transcript")
         self.set_reason("save", "")
+        self.set_class(edited(findings), "-differs")
         lines: list[Line] = [verdict(findings), Line("")]
         for finding in findings:
             lines.extend(finding_lines(finding, with_detail=self._with_detail))

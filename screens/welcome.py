@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Optional, Union
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from conbool_tui.answers import Answers
-from conbool_tui.errors import ConboolError
+from conbool_tui.errors import ConboolError, RollbackIncompleteError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from screens import work
 from screens.base import WizardScreen, elapsed_text
+from screens.dialogs import Question
 from screens.flow import FlowStep
 from screens.texts.countdown import outcome_line
 from screens.texts.detection import host_lines, unfinished_lines
+from screens.texts.drift import drift_news
+from screens.texts.history import ended_lines, message_lines, missed_lines
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.choice import Choice, Option
 from screens.widgets.lines import Text, TextPane
 
+if TYPE_CHECKING:
+    from conbool_tui.checks.drift import Drift
+
+WATCH_EVERY = 1.0
+"""Seconds between two looks whether another process has ended its work."""
 LOOKING = "Looking at this server; nothing is changed"
 
 
@@ -31,26 +40,35 @@ class Waiting:
     """A change of an earlier run waits for confirmation; nothing else matters before that is decided."""
 
     receipt: Receipt
+    missed: Optional[Receipt] = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one look at the host brought."""
+    """What one look at the host brought. ``missed``: the newest change when it ended while nobody watched."""
 
     facts: HostFacts
     target: Optional[Detection]
     obstacle: Optional[ConboolError]
     unfinished: Optional[Receipt]
     domains: tuple[str, ...] = ()
+    missed: Optional[Receipt] = None
+    drift: tuple[Drift, ...] = ()
 
 
 class WelcomeScreen(WizardScreen):
-    """Detection with its outcomes; recovery of a change that a crash cut off comes first."""
+    """Detection with its outcomes; what ended while nobody watched, and recovery of a change that a crash cut off, come first."""
 
     DEFAULT_CSS = """
     WelcomeScreen #intro { margin-bottom: 1; }
     WelcomeScreen #which { height: auto; }
     WelcomeScreen #found { height: 1fr; }
+    WelcomeScreen #do-differs { display: none; }
+    WelcomeScreen.-differs #do-differs { display: block; }
+    WelcomeScreen.-differs #do-recover { display: none; }
+    WelcomeScreen #do-close { display: none; }
+    WelcomeScreen.-stuck #do-close { display: block; }
+    WelcomeScreen.-stuck #do-start { display: none; }
     """
 
     def __init__(self, step: FlowStep) -> None:
@@ -58,6 +76,10 @@ class WelcomeScreen(WizardScreen):
         self._instance: Optional[str] = None
         self._chosen = False
         self._news: list[Line] = []
+        self._stuck: Optional[ConboolError] = None
+        self._looked_at_edits = False
+        self._covered = False
+        self._missed: Optional[Receipt] = None
 
     def body(self) -> ComposeResult:
         """Introduction, a choice where there is one, and what was found."""
@@ -74,6 +96,8 @@ class WelcomeScreen(WizardScreen):
         return (
             button("Start", "start", wait),
             button("Recover", "recover", "no change is unfinished"),
+            button("Leave as is", "close"),
+            button("Edited since", "differs"),
             button("Search again", "search"),
             button("History", "history"),
             button("Leave", "leave"),
@@ -98,64 +122,105 @@ class WelcomeScreen(WizardScreen):
 
         def call(report: ProgressSink) -> Union[Found, Waiting]:
             session = source.open_session()
+            missed = session.unseen()
             waiting = session.unconfirmed()
             if waiting is not None:
-                return Waiting(waiting)
+                return Waiting(waiting, missed)
             unfinished = session.unfinished()
-            facts = session.detect(instance)
+            found = Found(session.detect(instance), None, None, unfinished, missed=missed)
+            if unfinished is None:
+                with contextlib.suppress(ConboolError):
+                    found = replace(found, drift=tuple(session.drift()))
             try:
-                target = session.target(facts)
+                found = replace(found, target=session.target(found.facts))
             except ConboolError as error:
-                return Found(facts, None, error, unfinished)
-            try:
-                domains = session.complete(Answers(instance=instance), facts).domains
-            except ConboolError:
-                domains = ()
-            return Found(facts, target, None, unfinished, domains)
+                return replace(found, obstacle=error)
+            with contextlib.suppress(ConboolError):
+                domains = session.complete(Answers(instance=instance), found.facts).domains
+                found = replace(found, domains=domains)
+            return found
 
         self.set_reason("start", "still looking at this server")
+        self._stuck = None
+        self.remove_class("-stuck")
         self.run_job("look", LOOKING, call)
 
     def waiting(self, job: work.Job) -> None:
         """Show that it is still going on."""
         self.query_one("#found", TextPane).show([Line(elapsed_text(job), "dim")])
 
-    def _ask_about(self, receipt: Receipt) -> None:
+    def _tell(self, missed: Optional[Receipt]) -> list[Line]:
+        """What ended while nobody watched."""
+        return [] if missed is None else missed_lines(missed)
+
+    def _shown(self, missed: Optional[Receipt]) -> None:
+        """The text is there; what is below another screen has not been read."""
+        self._covered = self.app.screen is not self
+        self._missed = missed
+        if not self._covered:
+            self._told(missed)
+
+    def _told(self, missed: Optional[Receipt]) -> None:
+        """It was on the screen: it need not be said again."""
+        self.wizard.state.told = True
+        session = self.wizard.session
+
+        def call(report: ProgressSink) -> None:
+            # What came since has not been on any screen.
+            if missed is not None and session.unseen() == missed:
+                session.seen()
+
+        if missed is not None:
+            self.run_job("seen", "", call)
+
+    def done_seen(self, nothing: Any, error: Optional[ConboolError]) -> None:
+        """It is only said again when this could not be noted."""
+
+    def _ask_about(self, receipt: Receipt, missed: Optional[Receipt]) -> None:
         """Keep or take back first; then look."""
         from screens.confirm import ConfirmScreen
 
         def settled(outcome: Optional[Receipt]) -> None:
             if outcome is not None:
-                self._news = [
-                    outcome_line(outcome),
-                    *([Line(f"  {outcome.message}")] if outcome.message else []),
-                ]
+                self._news = [outcome_line(outcome), *message_lines(outcome)]
                 self.look()
 
         self.wizard.state.unconfirmed = receipt
-        self.app.push_screen(ConfirmScreen(receipt, self.wizard.state.start_answers), settled)
+        answers = self.wizard.state.start_answers
+        screen = ConfirmScreen(receipt, answers, self._tell(missed), lambda: self._told(missed))
+        self.app.push_screen(screen, settled)
 
     def done_look(self, found: Union[Found, Waiting, None], error: Optional[ConboolError]) -> None:
         """Show what was found."""
         pane = self.query_one("#found", TextPane)
         if isinstance(found, Waiting):
             pane.show([Line(f"Change {found.receipt.id} waits for confirmation.", "warn")])
-            self._ask_about(found.receipt)
+            self._ask_about(found.receipt, found.missed)
             return
         if error is not None or found is None:
             pane.show(error_lines(error or ConboolError("Nothing was found out.")))
             self.set_reason("start", "this server could not be looked at")
             return
         self.wizard.state.found(found.facts, found.target, found.unfinished, self._instance, found.domains)
-        lines: list[Line] = [*self._news, Line("")] if self._news else []
+        lines: list[Line] = self._tell(found.missed) or ([*self._news, Line("")] if self._news else [])
+        self._news = []
         if found.unfinished is not None:
             lines.extend([*unfinished_lines(found.unfinished), Line("")])
+        lines.extend(drift_news(found.drift))
         lines.extend(host_lines(found.facts, found.target))
         if found.obstacle is not None and self._is_news(found.facts, found.obstacle):
             lines.extend([Line(""), *error_lines(found.obstacle)])
-        pane.show(lines)
+        pane.show(lines, keep_place=False)
         self._ask_which(found.facts, found.target)
         self._set_reasons(found)
+        self.set_class(bool(found.drift), "-differs")
+        self.call_after_refresh(self._refocus)
+        self.call_after_refresh(self._shown, found.missed)
+
+    def _refocus(self) -> None:
+        """A button that is not there any more had the focus."""
+        if self.focused is None or not self.focused.display:
+            self.query_one("#do-start").focus()
 
     def _is_news(self, facts: HostFacts, obstacle: ConboolError) -> bool:
         """The obstacle is told already where it is only that the one mail system is absent, broken or
@@ -167,7 +232,8 @@ class WelcomeScreen(WizardScreen):
     def _set_reasons(self, found: Found) -> None:
         if found.unfinished is not None and found.unfinished.state is ChangeState.RUNNING:
             self.set_reason("recover", "another process is working on that change")
-            self.set_reason("start", "another process is changing this server; search again later")
+            self.set_reason("start", "another process is changing this server just now")
+            self._watch_soon(found.unfinished.id)
             return
         if found.unfinished is not None:
             self.set_reason("recover", "")
@@ -181,6 +247,33 @@ class WelcomeScreen(WizardScreen):
             self.set_reason("start", "choose a Postfix instance first")
         else:
             self.set_reason("start", "")
+
+    # --- a change that another process works on
+
+    def _watch_soon(self, change_id: str) -> None:
+        self.set_timer(WATCH_EVERY, lambda: self._watch(change_id))
+
+    def _watch(self, change_id: str) -> None:
+        """Look whether it has ended, in a thread."""
+        session = self.wizard.session
+
+        def call(report: ProgressSink) -> Union[str, Receipt, None]:
+            now = session.unfinished()
+            if now is not None and now.state is ChangeState.RUNNING:
+                return now.id
+            return next((item for item in session.history() if item.id == change_id), None)
+
+        if self.job("look") is None:
+            self.run_job("watch", "", call)
+
+    def done_watch(self, ended: Union[str, Receipt, None], error: Optional[ConboolError]) -> None:
+        """Wait on, or look again at what it left."""
+        if error is None and isinstance(ended, str):
+            self._watch_soon(ended)
+            return
+        if isinstance(ended, Receipt):
+            self._news = ended_lines(ended)
+        self.look()
 
     # --- several systems or instances
 
@@ -232,14 +325,54 @@ class WelcomeScreen(WizardScreen):
         self.query_one("#found", TextPane).show([Line(f"{LOOKING} ...", "dim")])
         self.look()
 
+    def do_differs(self) -> None:
+        """What differs from what was applied."""
+        from screens.drift import DriftScreen
+
+        self._looked_at_edits = True
+        self.app.push_screen(DriftScreen())
+
+    def resumed(self) -> None:
+        """What was below another screen can be read now; what differs may be another thing."""
+        super().resumed()
+        if self._covered:
+            self.call_after_refresh(self._shown, self._missed)
+        if self._looked_at_edits:
+            self._looked_at_edits = False
+            self.call_after_refresh(self.look)
+
     def do_recover(self) -> None:
         """Put the old state back."""
+        self._recover(accept=False)
+
+    def do_close(self) -> None:
+        """Ask, then leave what was edited as it is."""
+        unfinished, stuck = self.wizard.state.unfinished, self._stuck
+        if unfinished is None or stuck is None:
+            return
+
+        def answered(yes: Optional[bool]) -> None:
+            if yes:
+                self._recover(accept=True)
+
+        lines = [
+            f"Take back what was not edited meanwhile, leave the rest as it is now, and close change {unfinished.id}?",
+            "Nothing is put back after that. Look at your mail system's configuration yourself then.",
+            "",
+            *(part for part in f"{stuck.what}\n{stuck.why}".split("\n")),
+        ]
+        self.app.push_screen(
+            Question("Leave these as they are?", lines, yes="Close the change", no="Not yet"), answered
+        )
+
+    def _recover(self, *, accept: bool) -> None:
         session = self.wizard.session
 
         def call(report: ProgressSink) -> Optional[Receipt]:
-            return session.recover(report)
+            return session.recover(report, accept=accept)
 
-        self.set_reason("recover", "the recovery is under way")
+        for name in ("recover", "close", "search"):
+            self.set_reason(name, "the recovery is under way")
         self.wizard.shield(self.run_job("recover", "Putting the old files back", call, shielded=True))
 
     def progressed(self, job: work.Job, progress: Progress) -> None:
@@ -248,13 +381,19 @@ class WelcomeScreen(WizardScreen):
 
     def done_recover(self, receipt: Any, error: Optional[ConboolError]) -> None:
         """Say how it ended, and look again."""
+        for name in ("recover", "close", "search"):
+            self.set_reason(name, "")
         if error is not None:
             self.wizard.state.failure = error
-            self.query_one("#found", TextPane).show(error_lines(error))
-            self.set_reason("recover", "")
+            self.query_one("#found", TextPane).show(error_lines(error), keep_place=False)
+            self._stuck = error if isinstance(error, RollbackIncompleteError) else None
+            self.set_class(self._stuck is not None, "-stuck")
+            if self.focused is None or not self.focused.display:
+                self.query_one("#do-recover").focus()
             return
         if receipt is not None:
             self.wizard.state.changed_host(receipt)
+            self._news = ended_lines(receipt)
         self.look()
 
     def action_back(self) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from conbool_tui.answers import Answers
@@ -14,10 +12,8 @@ from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import Host
 
 if TYPE_CHECKING:
-    from conbool_tui.receipt import Receipt
     from conbool_tui.session import Session
 
-_ENDED_BY_SIGNAL = 128
 _INSTEAD = "Log in with ssh -t {host} sudo conbool-tui, or use conbool-tui apply --answers FILE."
 
 
@@ -56,29 +52,9 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
             "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
         ) from None
 
-    opened: list[Session] = []
-    missed: list[Receipt] = []
-
     def open_session() -> Session:
         from conbool_tui.session import Session
 
-        session = Session(host, options.state_dir, options.mail_system)
-        opened.append(session)
-        with contextlib.suppress(ConboolError):
-            missed.extend(filter(None, [session.unseen()]))
-        return session
+        return Session(host, options.state_dir, options.mail_system)
 
-    code = run_wizard(open_session, None if options.instance is None else Answers(instance=options.instance))
-    if code < _ENDED_BY_SIGNAL:
-        _tell_missed(missed)
-        for session in opened:
-            session.seen()
-    return code
-
-
-def _tell_missed(missed: Sequence[Receipt]) -> None:
-    """Say in the scrollback, too, how a change ended while nobody watched."""
-    if missed:
-        from conbool_tui import render
-
-        print(render.paragraph(render.unseen_text(missed[0])), file=sys.stderr)
+    return run_wizard(open_session, None if options.instance is None else Answers(instance=options.instance))

@@ -122,7 +122,7 @@ def unfinished_lines(receipt: Receipt) -> list[Line]:
     if receipt.state is ChangeState.RUNNING:
         return [
             status_line(Status.WARN, f"Change {receipt.id} is being written by another process just now."),
-            Line("  What to do: wait until it has ended, then choose Search again."),
+            Line("  What to do: wait. This screen says by itself how it ended."),
         ]
     return [
         status_line(Status.FAIL, f"Change {receipt.id} was begun on {receipt.started} and never finished."),

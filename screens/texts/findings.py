@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from conbool_tui.findings import Finding, Status
 from screens.texts.lines import Line, status_line
 
+_DRIFT = "drift"
 REACHABLE = "SMTP reachable"
 
 
@@ -24,3 +25,8 @@ def verdict(findings: Sequence[Finding]) -> Line:
             Status.OK, f"{REACHABLE}. The next screen says what to type into the Setup Assistant."
         )
     return status_line(Status.NOT_TESTED, "Nothing failed, but it could not be shown that SMTP is reachable.")
+
+
+def edited(findings: Sequence[Finding]) -> bool:
+    """Whether something is not as it was applied."""
+    return any(finding.id == _DRIFT and finding.status is Status.FAIL for finding in findings)

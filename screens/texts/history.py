@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Receipt
 from conbool_tui.wizard_state import clock_time
@@ -24,6 +26,87 @@ def row(receipt: Receipt) -> str:
     return f"{_when(receipt.started)}  {receipt.id}  {receipt.state.value:<11}  {receipt.system}, {what}"
 
 
+def missed_lines(receipt: Receipt) -> list[Line]:
+    """How the newest change ended, or began to wait, while nobody watched."""
+    name, when = f"change {receipt.id}", f"on {_when(receipt.finished)} UTC"
+    if receipt.state is ChangeState.UNCONFIRMED:
+        until = clock_time(receipt.confirm_by)
+        told = f"{name} went live and waits for confirmation until {until}."
+    elif receipt.state is ChangeState.INCOMPLETE:
+        told = f"{name} could not be taken back completely."
+    elif receipt.undo_of and receipt.state is ChangeState.APPLIED:
+        told = f"change {receipt.undo_of} was taken back {when}, recorded as {receipt.id}."
+    elif receipt.state is ChangeState.ROLLED_BACK:
+        told = f"{name} was taken back {when}: the old state is in place."
+    elif receipt.state is ChangeState.APPLIED:
+        told = f"{name} was applied {when} and is in force."
+    else:
+        told = f"{name} was {receipt.state.value} {when}."
+    head = status_line(_STATUS[receipt.state], f"While you were away: {told}")
+    return [head, *message_lines(receipt), Line("")]
+
+
+def ended_lines(receipt: Receipt) -> list[Line]:
+    """How a change ended that was under way a moment ago."""
+    told = {
+        ChangeState.APPLIED: "is in force",
+        ChangeState.ROLLED_BACK: "was taken back: the old state is in place",
+        ChangeState.UNFINISHED: "was cut off",
+    }.get(receipt.state, f"ended: {receipt.state.value}")
+    name = f"Change {receipt.id}"
+    if receipt.undo_of and receipt.state is ChangeState.APPLIED:
+        name, told = f"Change {receipt.undo_of}", f"was taken back, recorded as {receipt.id}"
+    return [status_line(_STATUS[receipt.state], f"{name} {told}."), *message_lines(receipt)]
+
+
+def message_lines(receipt: Receipt) -> list[Line]:
+    """What was recorded about how it ended."""
+    return [Line(f"  {part}") for part in receipt.message.split("\n") if part]
+
+
+def again_id(receipt: Receipt, receipts: Sequence[Receipt]) -> str:
+    """The change that comes into force again when ``receipt`` is taken back; empty when none does."""
+    by_id = {item.id: item for item in receipts}
+    links, root = 0, receipt
+    while root.undo_of:
+        links += 1
+        if root.undo_of not in by_id:
+            return root.undo_of if links % 2 else ""
+        root = by_id[root.undo_of]
+    return root.id if links % 2 else ""
+
+
+def undo_question(receipt: Receipt, again: str, *, edited: bool = False) -> tuple[str, list[str]]:
+    """The last question before an undo, and what it means. ``edited``: what was chosen about edits is said after it."""
+    if again:
+        question = f"Put change {again} in force again?"
+        does = "Its changes are made again in these files, and the mail system is reloaded:"
+    else:
+        question = f"Take back change {receipt.id}?"
+        does = "Its changes are taken out of these files, and the mail system is reloaded:"
+    stays = (
+        "What else you edited since then stays." if edited else "What you edited yourself since then stays."
+    )
+    return question, [does, *(f"  {path}" for path in receipt.files), stays]
+
+
+def prune_lines(found: Sequence[Receipt], total: int) -> list[str]:
+    """What removing old records means."""
+    kept = total - len(found)
+    return [
+        f"{_records(len(found))} of {total} can go: nothing can be taken back from them any more.",
+        f"The oldest is from {_when(found[-1].started)} UTC, the newest from {_when(found[0].started)} UTC.",
+        f"{_records(kept)} {'stays' if kept == 1 else 'stay'}: what is in force, and what its undo may need.",
+        "Their journals and backups are removed for good. Mail, files and settings stay as they are.",
+        "",
+        *(f"  {row(item)}" for item in found),
+    ]
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count} records"
+
+
 def receipt_lines(receipt: Receipt) -> list[Line]:
     """Everything recorded about one change."""
     lines = [status_line(_STATUS[receipt.state], f"{receipt.id}: {receipt.state.value}")]
@@ -31,8 +114,7 @@ def receipt_lines(receipt: Receipt) -> list[Line]:
         lines.append(Line(f"  Taken back by itself at {clock_time(receipt.confirm_by)} unless it is kept."))
     if receipt.undo_of:
         lines.append(Line(f"  Takes back change {receipt.undo_of}."))
-    if receipt.message:
-        lines.append(Line(f"  {receipt.message}"))
+    lines.extend(message_lines(receipt))
     lines.append(
         Line(
             f"  {receipt.system}, from {_when(receipt.started)} to {_when(receipt.finished) or '(never)'} UTC"

@@ -75,10 +75,8 @@ def error_lines(error: ConboolError) -> list[Line]:
     """An error as the admin reads it: what happened, why it matters, what to do."""
     mark = glyphs.status_mark(Status.FAIL)
     lines = [Line(f"{mark}  {error.what}", "fail", len(mark) + 2)]
-    if error.why:
-        lines.append(Line(f"  {error.why}"))
-    if error.todo:
-        lines.append(Line(f"  What to do: {error.todo}"))
+    for part, lead in ((error.why, ""), (error.todo, "What to do: ")):
+        lines.extend(Line(f"  {text}") for text in f"{lead}{part}".split("\n") if part)
     return lines
 
 

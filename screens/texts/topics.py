@@ -134,7 +134,25 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "History",
         "  Every change made by this program, newest first. Undo puts back what that change altered and "
         "keeps what "
-        "you edited since; where both touched the same place it stops and says so.",
+        "you edited since; where both touched the same place you are asked.",
+        "  An undo is a change, too: taking it back puts the change in force again.",
+        "  Journal shows every step of the marked change. Remove old ones shows first which records are not needed "
+        "any more, and asks.",
+    ),
+    "conflicts": (
+        "Edited since",
+        "  These places were set by the change and edited after it, by you or another program. Three versions are shown: "
+        "before the change, as the change set it, and now.",
+        "  k or Keep mine: the value of now stays. p or Put back: the value from before the change comes back, and the "
+        "value of now is lost. Enter changes the choice of the marked one.",
+        "  Nothing is written before you press Undo and say yes. What is edited while you choose is asked about again.",
+    ),
+    "drift": (
+        "Edited since it was applied",
+        "  Each place that is not as this program set it, with the value that was applied and the value of now.",
+        "  Accept: the value of now is yours from now on; checks are content with it, and an undo leaves it alone. No "
+        "file is changed.",
+        "  Apply again: goes to Review with the recorded answers; everything is set as it was applied.",
     ),
 }
 

@@ -7,7 +7,8 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Optional
 
 import pytest
 
@@ -15,6 +16,8 @@ from . import messages
 from .lab import Lab
 from .machine import Machine
 from .postfix import PostfixMachine, PostfixSite
+from .releases import one_release
+from .test_detached import Rig, until
 
 OUT_A = "friend@outside-a.example"
 
@@ -22,9 +25,11 @@ OUT_A = "friend@outside-a.example"
 class Terminal:
     """A tmux of its own with one 80x24 window that runs a command on a machine."""
 
-    def __init__(self, machine: Machine, argv: list[str]) -> None:
+    def __init__(
+        self, machine: Machine, argv: list[str], environment: Optional[Mapping[str, str]] = None
+    ) -> None:
         self._socket = f"conbool-lab-{os.getpid()}-{id(self)}"
-        command = shlex.join(machine.command(argv, {"TERM": "screen-256color"}))
+        command = shlex.join(machine.command(argv, {"TERM": "screen-256color", **(environment or {})}))
         self._tmux(
             "-f",
             "/dev/null",
@@ -162,3 +167,104 @@ def test_terminal_that_goes_away_ends_the_program(machine: PostfixMachine, termi
     while "-m conbool_tui" in machine.run(["ps", "ax"]).stdout:
         assert time.monotonic() < deadline, "the program still runs without its terminal"
         time.sleep(0.2)
+
+
+def apply_by_keys(terminal: Terminal) -> None:
+    """From Welcome to the press of Apply now, with Conbool's addresses and else what is proposed."""
+    terminal.wait("Postfix 3.")
+    terminal.press("[ Start ]")
+    for words in (
+        "Prerequisites",
+        "guide step A",
+        "guide step B",
+        "guide step C",
+        "guide step D",
+        "Step 7 of",
+    ):
+        terminal.wait(words)
+        if words == "guide step B":
+            terminal.keys("198.51.100.0/24, 2001:db8:c::/48")
+        terminal.press("[ Next ]")
+    terminal.wait("senders in example.com, example.org, example.net")
+    terminal.press("[ Next: apply ]")
+    terminal.wait("Nothing has been changed yet")
+    terminal.press("[ Apply now ]")
+
+
+@one_release
+def test_undo_keeps_one_edit_and_puts_another_back(machine: PostfixMachine, terminal: Terminal) -> None:
+    """What the admin chose by keys is what Postfix reads afterwards, and nothing else of ours is left."""
+    before = machine.run(["postconf", "-n"], check=True).stdout
+    apply_by_keys(terminal)
+    terminal.wait("Take it back at any time", timeout=120)
+    ours = set(machine.run(["postconf", "-n"], check=True).stdout.splitlines()) - set(before.splitlines())
+    # Tables: any name of one is a value that Postfix takes.
+    tables = sorted(
+        name for name in (line.split(" = ")[0] for line in ours) if name.endswith(("_maps", "_checks"))
+    )
+    kept, back = tables[:2]
+    for key in (kept, back):
+        machine.run(["postconf", "-e", f"{key} = hash:/etc/postfix/mine-{key}"], check=True)
+    terminal.press("[ History ]")
+    terminal.wait("Details")
+    terminal.keys("Enter")
+    seen = terminal.wait("2 places were edited")
+    assert seen.count("KEEP MINE") == 3, "two rows, and what the first choice means"
+    row = next(number for number, line in enumerate(_rows(seen)) if f" {back} " in line)
+    terminal.keys(*["Down"] * row, "p")
+    terminal.wait(f"> PUT BACK   {back}")
+    terminal.press("[ Undo ]")
+    asked = terminal.wait("Your edits that are lost")
+    assert asked.index(f"  {back}  (") < asked.index("Your edits that stay") < asked.index(f"  {kept}  (")
+    terminal.press("[ Undo ]")
+    terminal.wait("was taken back", timeout=120)
+    left = machine.run(["postconf", "-n"], check=True).stdout
+    assert sorted(left.splitlines()) == sorted(
+        [*before.splitlines(), f"{kept} = hash:/etc/postfix/mine-{kept}"]
+    )
+    assert machine.postfix_running()
+
+
+def _rows(screen: str) -> list[str]:
+    """The rows of the list of edits."""
+    return [
+        line for line in screen.splitlines() if line.lstrip(" >").startswith(("KEEP MINE  ", "PUT BACK  "))
+    ]
+
+
+@one_release
+def test_a_terminal_that_dies_while_a_change_is_written(lab: Lab, machine: PostfixMachine) -> None:
+    """The wizard leaves at once, the worker ends its work, and the next start says that first."""
+    rig = Rig(lab, machine)
+    rig.stop_at("write")
+    first = Terminal(machine, rig.argv, rig.env)
+    second: Optional[Terminal] = None
+    try:
+        apply_by_keys(first)
+        rig.stands()
+        assert rig.callers()
+        first.close()
+        until(lambda: not rig.callers(), "the end of the wizard without its terminal")
+        worker = rig.worker()
+        assert worker is not None, "the worker lives on"
+        # Another start meanwhile says so, and how it ended.
+        second = Terminal(machine, rig.argv, rig.env)
+        second.wait("is being written by another process")
+        rig.signal(worker, "CONT")
+        until(lambda: rig.worker() is None, "the end of the worker")
+        seen = second.wait("While you were away: change")
+        assert seen.index("While you were away") < seen.index("Postfix 3.")
+        assert rig.newest()["state"] == "applied"
+        second.keys("q")
+        second.wait("EXIT 0")
+        assert rig.run("history").stderr == "", "told once only"
+    finally:
+        pid = rig.worker()
+        if pid is not None:
+            rig.signal(pid, "CONT")
+        first.close()
+        if second is not None:
+            second.close()
+    message = messages.plain()
+    lab.send(machine, message, OUT_A)
+    lab.expect(message, "conbool")

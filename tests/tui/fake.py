@@ -11,6 +11,7 @@ from typing import Optional
 
 from conbool_tui.answers import Answers
 from conbool_tui.checks.dns_model import DomainReport, Lookup, MailExchanger
+from conbool_tui.checks.drift import Drift
 from conbool_tui.errors import CheckFailedError, ConboolError, UsageError
 from conbool_tui.facts import (
     ContentFilter,
@@ -30,6 +31,7 @@ from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
 from conbool_tui.present_senders import PresentSender, SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
+from conbool_tui.transaction import Choices, Conflict, UndoConflictError
 
 MAIN = "/etc/postfix/main.cf"
 MASTER = "/etc/postfix/master.cf"
@@ -164,6 +166,23 @@ class FakeSession:
     detected: list[Optional[str]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     done: bool = False
+    detached: bool = False
+    missed: Optional[Receipt] = None
+    edited: tuple[Conflict, ...] = ()
+    edited_again: list[tuple[Conflict, ...]] = field(default_factory=list)
+    undone: list[tuple[str, dict[tuple[str, str], str], tuple[Conflict, ...]]] = field(default_factory=list)
+    undo_waits: int = 0
+    undo_error: Optional[ConboolError] = None
+    recover_error: Optional[ConboolError] = None
+    accepted_meanwhile: bool = False
+    differing: list[Drift] = field(default_factory=list)
+    accepted: list[Drift] = field(default_factory=list)
+    accept_error: Optional[ConboolError] = None
+    recorded: Optional[Answers] = None
+    journals: dict[str, str] = field(default_factory=dict)
+    old: list[Receipt] = field(default_factory=list)
+    prune_error: Optional[ConboolError] = None
+    threads: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -244,16 +263,93 @@ class FakeSession:
         self.done = True
         return receipt
 
-    def undo(self, change_id: Optional[str] = None, progress: Optional[ProgressSink] = None) -> Receipt:
+    def undo(
+        self,
+        change_id: Optional[str] = None,
+        progress: Optional[ProgressSink] = None,
+        *,
+        choices: Optional[Choices] = None,
+        asked: Sequence[Conflict] = (),
+    ) -> Receipt:
+        assert change_id is not None
+        self.undone.append((change_id, dict(choices or {}), tuple(asked)))
+        self.gate.wait(30)
+        if self.edited_again:
+            raise UndoConflictError(change_id, self.edited_again.pop(0))
+        if self.undo_error is not None:
+            raise self.undo_error
         index = next(place for place, item in enumerate(self.receipts) if item.id == change_id)
         old = self.receipts[index]
         self.receipts[index] = replace(old, state=ChangeState.UNDONE)
         receipt = replace(
-            old, id="20250102-0405-b2", titles=("undo",), undo_of=old.id, message="3 files put back"
+            old,
+            id=f"20250102-0405-b{len(self.undone) + 1}",
+            titles=("undo",),
+            undo_of=old.id,
+            message="3 files put back",
         )
+        if self.undo_waits:
+            receipt = replace(
+                receipt, state=ChangeState.UNCONFIRMED, confirm_by=moment(self.now() + self.undo_waits)
+            )
         self.receipts.insert(0, receipt)
         self.done = False
         return receipt
+
+    def conflicts(self, change_id: Optional[str] = None) -> tuple[Conflict, ...]:
+        self._note_thread("conflicts")
+        return self.edited
+
+    def journal(self, change_id: str) -> str:
+        self._note_thread("journal")
+        if change_id not in self.journals:
+            raise UsageError(f"There is no change {change_id}.", "", "conbool-tui history lists them.")
+        return self.journals[change_id]
+
+    def prunable(self, keep: int = 0) -> list[Receipt]:
+        self._note_thread("prunable")
+        return self.old
+
+    def prune(self, keep: int = 0) -> list[Receipt]:
+        self._note_thread("prune")
+        if self.prune_error is not None:
+            raise self.prune_error
+        gone, self.old = self.old, []
+        self.receipts = [item for item in self.receipts if item not in gone]
+        return gone
+
+    def unseen(self) -> Optional[Receipt]:
+        self._note_thread("unseen")
+        return self.missed
+
+    def seen(self) -> None:
+        self._note_thread("seen")
+        self.missed = None
+
+    def drift(self) -> list[Drift]:
+        self._note_thread("drift")
+        return [item for item in self.differing if item not in self.accepted]
+
+    def accept_drift(self, drift: Sequence[Drift]) -> None:
+        self._note_thread("accept_drift")
+        self.gate.wait(30)
+        if self.accept_error is not None:
+            raise self.accept_error
+        self.accepted.extend(drift)
+
+    def applied_answers(self) -> Answers:
+        if self.recorded is None:
+            raise CheckFailedError(
+                "There are no recorded answers on this server.",
+                "Only a change that this program applied keeps the answers it was made from.",
+                "Use conbool-tui apply --answers FILE with the new values.",
+            )
+        return self.recorded
+
+    def _note_thread(self, name: str) -> None:
+        """The screens' own thread must not wait for the session."""
+        if threading.current_thread() is threading.main_thread():
+            self.threads.add(name)
 
     def history(self) -> Sequence[Receipt]:
         return tuple(self.receipts)
@@ -280,7 +376,12 @@ class FakeSession:
             raise CheckFailedError("It is too late.", "The change is being taken back.", "Apply it again.")
         return self.settle(ChangeState.APPLIED)
 
-    def recover(self, progress: Optional[ProgressSink] = None, *, now: bool = False) -> Optional[Receipt]:
+    def recover(
+        self, progress: Optional[ProgressSink] = None, *, now: bool = False, accept: bool = False
+    ) -> Optional[Receipt]:
+        if self.recover_error is not None and not accept:
+            raise self.recover_error
+        self.accepted_meanwhile = accept
         if now and self.unconfirmed() is not None:
             return self.settle(ChangeState.ROLLED_BACK, "It was taken back before it was confirmed.")
         if self.crashed is None:

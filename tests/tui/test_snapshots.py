@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from conbool_tui.app import WizardApp
-from conbool_tui.errors import RolledBackError
+from conbool_tui.errors import RollbackIncompleteError, RolledBackError
 from conbool_tui.facts import HostFacts
 from conbool_tui.receipt import ChangeState
 from tests.tui.conftest import Driver
@@ -29,8 +29,16 @@ from tests.tui.fake import (
     present,
     with_filter,
 )
+from tests.tui.test_edits import drifted, edited
 from tests.tui.test_inbound import close_port_25
 
+JOURNAL = """\
+/var/lib/conbool-tui/changes/20250101-0000-zz/journal
+   1  2025-01-02T03:04:05Z  begin: Change 20250101-0000-zz begins.
+        files: /etc/postfix/main.cf, /etc/postfix/master.cf
+   2  2025-01-02T03:04:06Z  write: /etc/postfix/main.cf gets its new content.
+   3  2025-01-02T03:04:09Z  commit: The change is complete.
+"""
 NOW = 1_700_000_000.0
 Walk = Callable[[Driver], Awaitable[None]]
 
@@ -148,6 +156,40 @@ async def _undo(driver: Driver) -> None:
     await driver.press("enter")
 
 
+async def _conflicts(driver: Driver) -> None:
+    await driver.push("History")
+    await driver.press("enter")
+    await driver.press("down", "p")
+
+
+async def _asked(driver: Driver) -> None:
+    await _conflicts(driver)
+    await driver.push("Undo")
+
+
+async def _again(driver: Driver) -> None:
+    await driver.push("History")
+    await driver.press("enter")
+
+
+async def _journal(driver: Driver) -> None:
+    await driver.push("History")
+    await driver.press("f4")
+
+
+async def _prune(driver: Driver) -> None:
+    await driver.push("History")
+    await driver.push("Remove old ones")
+
+
+async def _drift(driver: Driver) -> None:
+    await driver.push("Edited since")
+
+
+async def _stuck(driver: Driver) -> None:
+    await driver.push("Recover")
+
+
 async def _save(driver: Driver) -> None:
     await driver.to("Review")
     await driver.push("Save answers")
@@ -246,6 +288,49 @@ SCREENS: dict[str, tuple[Callable[[], FakeSession], Walk]] = {
         _history,
     ),
     "undo": (lambda: FakeSession(receipts=[make_receipt("20250101-0000-zz", ChangeState.APPLIED)]), _undo),
+    "conflicts": (edited, _conflicts),
+    "conflicts-asked": (edited, _asked),
+    "undo-again": (
+        lambda: FakeSession(
+            receipts=[
+                replace(make_receipt("20250102-0000-aa", ChangeState.APPLIED), undo_of="20250101-0000-zz"),
+                make_receipt("20250101-0000-zz", ChangeState.UNDONE),
+            ]
+        ),
+        _again,
+    ),
+    "journal": (
+        lambda: FakeSession(receipts=edited().receipts, journals={"20250101-0000-zz": JOURNAL}),
+        _journal,
+    ),
+    "prune": (
+        lambda: FakeSession(
+            receipts=[
+                make_receipt("20250101-0000-zz", ChangeState.APPLIED),
+                make_receipt("20241231-0000-yy", ChangeState.ROLLED_BACK),
+            ],
+            old=[make_receipt("20241231-0000-yy", ChangeState.ROLLED_BACK)],
+        ),
+        _prune,
+    ),
+    "welcome-drift": (drifted, to("Welcome")),
+    "drift": (drifted, _drift),
+    "test-drift": (drifted, to("Test")),
+    "welcome-missed": (
+        lambda: FakeSession(missed=make_receipt("20250101-0000-zz", ChangeState.APPLIED)),
+        to("Welcome"),
+    ),
+    "welcome-stuck": (
+        lambda: FakeSession(
+            crashed=make_receipt("20250101-0000-zz", ChangeState.INCOMPLETE),
+            recover_error=RollbackIncompleteError(
+                "Change 20250101-0000-zz could not be taken back completely.",
+                "/etc/postfix/main.cf was edited meanwhile.",
+                "Compare it with the backup.",
+            ),
+        ),
+        _stuck,
+    ),
     "help": (FakeSession, to("Loop", "f1")),
     "save": (FakeSession, _save),
     "leave": (FakeSession, _leave),

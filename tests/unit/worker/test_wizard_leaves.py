@@ -9,8 +9,10 @@ from typing import Any, NoReturn, cast
 
 import pytest
 
+from conbool_tui import app as app_module
 from conbool_tui import log
 from conbool_tui.app import WizardApp
+from conbool_tui.receipt import ChangeState, Receipt
 from screens.ports import WizardSession
 from screens.work import Job
 
@@ -45,13 +47,13 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def at_work(session: Any, end: threading.Event) -> WizardApp:
+def at_work(session: Any, end: threading.Event, *, here: bool = False) -> WizardApp:
     app = WizardApp(cast("WizardSession", session))
     app.open_session()
     job = Job("apply", "Applying", shielded=True)
     job.thread = threading.Thread(target=end.wait)
     job.thread.start()
-    app.shield(job)
+    app.shield(job, here=here)
     return app
 
 
@@ -64,9 +66,12 @@ def test_it_leaves_the_change_to_its_worker(said: list[str], end: threading.Even
     assert "goes on by itself" in said[0]
 
 
-@pytest.mark.parametrize("session", [Fake(False), object()])
-def test_it_finishes_what_it_writes_itself(said: list[str], end: threading.Event, session: object) -> None:
-    app = at_work(session, end)
+@pytest.mark.parametrize(("detached", "here"), [(False, False), (True, True)])
+def test_it_finishes_what_it_writes_itself(
+    said: list[str], end: threading.Event, detached: bool, here: bool
+) -> None:
+    """Below another root everything; on the running system the decision to keep a change, for one."""
+    app = at_work(Fake(detached), end, here=here)
     app.leave_watching(129)
     assert said == []
     threading.Timer(0.1, end.set).start()
@@ -84,3 +89,31 @@ def test_without_a_change_there_is_nothing_to_say(said: list[str], end: threadin
     thread.thread.join()
     app.leave_watching(129)
     assert said == []
+
+
+class Missing(Fake):
+    """A session in which something ended while nobody watched."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+        self.marked = 0
+
+    def unseen(self) -> Receipt:
+        return Receipt("20250101-0000-zz", "postfix", ChangeState.APPLIED, "", "2025-01-02T03:04:09Z", (), ())
+
+    def seen(self) -> None:
+        self.marked += 1
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_scrollback_says_only_what_no_screen_said(capsys: pytest.CaptureFixture[str], told: bool) -> None:
+    session = Missing()
+    app = WizardApp(cast("WizardSession", session))
+    app_module._tell_unseen(app)
+    assert session.marked == 0, "nothing was looked up before the session was there"
+    app.open_session()
+    app.state.told = told
+    app_module._tell_unseen(app)
+    assert session.marked == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("While you were away: change 20250101-0000-zz was applied" in said) is not told
