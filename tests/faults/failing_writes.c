@@ -92,7 +92,7 @@ static int fails(const char *call, int folder, const char *path)
     if (chosen <= 0 || code == NULL || number < chosen || (number > chosen && getenv("FAULT_LASTS") == NULL))
         return 0;
     /* A full disk lets go of files. */
-    if (atoi(code) == ENOSPC && (strcmp(call, "unlink") == 0 || strcmp(call, "rmdir") == 0))
+    if ((atoi(code) == ENOSPC || atoi(code) == EDQUOT) && (strcmp(call, "unlink") == 0 || strcmp(call, "rmdir") == 0))
         return 0;
     errno = atoi(code);
     return 1;
@@ -150,6 +150,16 @@ int setxattr(const char *path, const char *name, const void *value, size_t size,
 {
     return fails("setxattr", AT_FDCWD, path) ? -1 : (int)syscall(SYS_setxattr, path, name, value, size, flags);
 }
+int fremovexattr(int handle, const char *name)
+{
+    return fails("fremovexattr", handle, NULL) ? -1 : (int)syscall(SYS_fremovexattr, handle, name);
+}
+int removexattr(const char *path, const char *name)
+{
+    return fails("removexattr", AT_FDCWD, path) ? -1 : (int)syscall(SYS_removexattr, path, name);
+}
+int truncate(const char *path, off_t size) { return fails("truncate", AT_FDCWD, path) ? -1 : (int)syscall(SYS_truncate, path, size); }
+int truncate64(const char *path, off64_t size) { return fails("truncate", AT_FDCWD, path) ? -1 : (int)syscall(SYS_truncate, path, size); }
 int chmod(const char *path, mode_t mode)
 {
     return fails("chmod", AT_FDCWD, path) ? -1 : (int)syscall(SYS_fchmodat, AT_FDCWD, path, mode);
