@@ -16,7 +16,8 @@ STAMP := $(VENV)/.installed
 DEMO ?= wizard
 # More workers than the two processors a CI machine has: tests wait (for disks, clocks, mail) more than they compute.
 UNIT_FLAGS ?= -n 4 --dist worksteal
-LAB_FLAGS ?= -n 3 --dist loadgroup
+# tests/lab/conftest.py puts the longest groups first; pytest-xdist would put those with the most tests first.
+LAB_FLAGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 BENCH_FLAGS ?=
 
 TYPED_TREES := $(wildcard conbool_tui screens detectors tests benchmarks)
@@ -28,6 +29,7 @@ help:
 	@echo 'make test                 set-up, lint, unit tests and the lab with real mail (root)'
 	@echo 'make unit | lab | lint    one part of it (lab: root)'
 	@echo 'make bench                the benchmarks (root)'
+	@echo 'make packages | deb        the .deb and .rpm in dist/ | the .deb alone (make package-lint: judged by lintian and rpmlint)'
 	@echo 'make snapshots            accept the screens as they look now'
 	@echo 'make venv | deps          only the Python environment | only the Debian packages (root)'
 	@echo 'make lock                 write the lock files anew (UPGRADE=1: take newer versions)'
@@ -93,6 +95,8 @@ bench: need-root deps venv
 snapshots: venv
 	@$(PYTHON) -m pytest -m snapshot --snapshot-update tests
 	@cp tests/tui/__snapshots__/test_readme_picture/test_picture.svg docs/wizard.svg
+
+include packaging/packages.mk
 
 # ---------------------------------------------------------------- the demo
 

@@ -170,7 +170,7 @@ def split_name_value(text: bytes) -> Optional[NameValue]:
         return None
     name = text[:equals].strip(WHITESPACE + LF)
     # A name ends at white space, so "a b = c" has no "=" behind its name "a".
-    if not name or any(byte in WHITESPACE + LF for byte in name):
+    if not name or name.translate(None, WHITESPACE + LF) != name:
         return None
     value = text[equals + 1 :].lstrip(WHITESPACE + LF)
     return NameValue(name, value.rstrip(WHITESPACE + LF), equals, len(text) - len(value))

@@ -18,8 +18,10 @@ Quirks a reader of :class:`ServiceOption` should know:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 from conbool_tui.postfix_config.blocks import (
@@ -52,6 +54,7 @@ from conbool_tui.postfix_config.lines import (
 from conbool_tui.postfix_config.main_cf import check_parameter_name, check_value
 
 _SEPARATORS = b" \t\r\n"
+_PLAIN_OUTSIDE, _PLAIN_INSIDE = re.compile(rb"[^{} \t\r\n]+"), re.compile(rb"[^{}]+")
 _FIELDS = 8
 # Options of the daemons that take an argument (their getopt string), -o apart: -i -m -n -s -t.
 _WITH_ARGUMENT = b"imnst"
@@ -386,10 +389,11 @@ def _tokens(text: bytes) -> list[_Token]:
             continue
         start, level = at, 0
         while at < len(text) and (level > 0 or text[at] not in _SEPARATORS):
-            if text[at] == ord("{"):
-                level += 1
-            elif text[at] == ord("}") and level > 0:
-                level -= 1
+            plain = (_PLAIN_INSIDE if level else _PLAIN_OUTSIDE).match(text, at)
+            if plain:
+                at = plain.end()
+                continue
+            level = level + 1 if text[at] == ord("{") else max(0, level - 1)
             at += 1
         raw = text[start:at]
         if raw.startswith(b"{") and _closing_brace(raw) == len(raw) - 1:
@@ -599,7 +603,9 @@ def _others(service: _Service) -> list[bytes]:
     return words
 
 
-def _block_body(text: str) -> list[bytes]:
+# The same texts come again with every plan of a session.
+@lru_cache(maxsize=32)
+def _block_body(text: str) -> tuple[bytes, ...]:
     """The lines of a block's text, checked to be whole services."""
     raw = encode(text, "block")
     lines = split_physical(raw if raw.endswith(LF) else raw + LF)
@@ -616,4 +622,4 @@ def _block_body(text: str) -> list[bytes]:
             "Postfix would refuse it, or it would continue the service above.",
             "Start each service in the first column, with all eight fields.",
         )
-    return [content(line) for line in lines]
+    return tuple(content(line) for line in lines)

@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from .lab import Lab
 from .prerequisites import why_not
 from .releases import chosen_suites
+from .times import seconds
 
 HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a module's machine in one worker of pytest-xdist (``--dist loadgroup``)."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Keep what shares a module's machine in one worker of pytest-xdist, and start what takes longest first."""
     for item in items:
-        parameters = (
-            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        )
-        if HERE in item.path.parents and "suite" in parameters:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{parameters['suite']}"))
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    # In one process the order of the files is easier to follow.
+    if hasattr(config, "workerinput"):
+        items.sort(key=_longest_first(items))
+
+
+def _group(item: pytest.Item) -> str:
+    """The name for the tests that share something with this one; empty for a test that has its machine for itself."""
+    if HERE not in item.path.parents or not isinstance(item, pytest.Function):
+        return ""
+    if item.get_closest_marker("xdist_group"):
+        return ""
+    shared = [
+        name
+        for name, found in item._fixtureinfo.name2fixturedefs.items()
+        if name != "suite" and found[-1].scope == "module"
+    ]
+    if not shared:
+        return ""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return "-".join(
+        [item.path.stem, *(str(parameters[name]) for name in ("suite", *shared) if name in parameters)]
+    )
+
+
+def _longest_first(items: list[pytest.Item]) -> Callable[[pytest.Item], tuple[float, str]]:
+    names = {item: _unit(item) for item in items}
+    total: defaultdict[str, float] = defaultdict(float)
+    for item, name in names.items():
+        total[name] += seconds(item)
+    return lambda item: (-total[names[item]], names[item])
+
+
+def _unit(item: pytest.Item) -> str:
+    """What pytest-xdist gives to a worker as one piece."""
+    marker = item.get_closest_marker("xdist_group")
+    return str(marker.args[0]) if marker else item.nodeid
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def probe(lab: Lab, machine: Machine, source: str, port: int, family: int, *, ti
         source: a key of ``SOURCES`` or an address of the lab's internet.
         port: the server's port.
         family: 4 or 6.
-        timeout: seconds after which silence counts as ``filtered``.
+        timeout: seconds after which a connection that does not come about counts as ``filtered``.
     """
     known = SOURCES.get(source)
     client = known[family == 6] if known else source
@@ -114,6 +114,8 @@ def probe(lab: Lab, machine: Machine, source: str, port: int, family: int, *, ti
 def _attempt(client: str, server: str, port: int, timeout: float) -> str:
     try:
         with socket.create_connection((server, port), timeout, (client, 0)) as connection:
+            # The kernel answers at once or never; the listener needs its turn on a busy machine.
+            connection.settimeout(60)
             connection.sendall(b"x")
             received = b""
             while not received.endswith(b"."):
@@ -210,7 +212,7 @@ def watching(
         for connection in standing:
             with connection:
                 try:
-                    connection.settimeout(3)
+                    connection.settimeout(60)
                     connection.sendall(b"x")
                     text = b""
                     while not text.endswith(b"."):

@@ -308,7 +308,7 @@ class Lab:
                     found.append(f"{short}:{stored.mailbox}{folder}")
         return sorted(found)
 
-    def settle(self, timeout: float = 20) -> None:
+    def settle(self, timeout: float = 60) -> None:
         """Wait until no machine has mail on its way (deferred mail rests).
 
         Raises:
@@ -324,7 +324,7 @@ class Lab:
                     raise TimeoutError(f"mail is still on its way after {timeout} s\n" + self.report())
                 time.sleep(0.05)
 
-    def wait_delivered(self, token: Union[str, Message], count: int = 1, timeout: float = 20) -> list[str]:
+    def wait_delivered(self, token: Union[str, Message], count: int = 1, timeout: float = 60) -> list[str]:
         """Wait for at least ``count`` copies and until nothing moves any more; returns ``where``.
 
         Raises:
@@ -340,7 +340,7 @@ class Lab:
         self.settle(max(1.0, deadline - time.monotonic()))
         return self.where(token)
 
-    def expect(self, token: Union[str, Message], *places: str, timeout: float = 20) -> None:
+    def expect(self, token: Union[str, Message], *places: str, timeout: float = 60) -> None:
         """Assert that a message went exactly to ``places`` (as ``where`` names them), no copy more or less.
 
         Without places: that it went nowhere, once nothing moves any more.
@@ -349,9 +349,11 @@ class Lab:
             AssertionError: it went elsewhere; the text has the machines' queues and logs.
         """
         try:
-            found = self.wait_delivered(token, len(places), timeout) if places else []
-            self.settle(timeout)
-            found = self.where(token)
+            if places:
+                found = self.wait_delivered(token, len(places), timeout)
+            else:
+                self.settle(timeout)
+                found = self.where(token)
         except TimeoutError:
             found = self.where(token)
         if found != sorted(places):
@@ -387,6 +389,6 @@ class Lab:
         answers.update(changes)
         return answers
 
-    def connect(self, source: str, server: str, port: int, timeout: float = 10) -> socket.socket:
+    def connect(self, source: str, server: str, port: int, timeout: float = 60) -> socket.socket:
         """A plain TCP connection from any address of the lab's internet."""
         return self.inet.call(lambda: socket.create_connection((server, port), timeout, (source, 0)))

@@ -26,7 +26,7 @@ class NamespaceLoop:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
-    def call(self, coroutine: Coroutine[Any, Any, T], timeout: float = 30) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T], timeout: float = 60) -> T:
         """Run a coroutine in the loop, from any other thread, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 

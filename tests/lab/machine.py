@@ -125,6 +125,8 @@ class Machine:
 
     # The directories whose files are mail on its way, in the order mail takes through them.
     busy_queues: Sequence[str] = ()
+    # More directories with a link for each root certificate, where they exist.
+    more_certificates: Sequence[str] = ()
 
     def __init__(
         self, spec: RootSpec, place: Place, netns: Namespace, mounts: Optional[Mounts] = None
@@ -172,7 +174,7 @@ class Machine:
 
     def _product_binds(self) -> list[tuple[str, str, bool]]:
         binds = [(str(vendor.ensure_vendor()), APP + "/vendor", False)]
-        binds.append((str(vendor.byte_code_dir(self.spec.name)), APP + "/bytecode", True))
+        binds.append((str(vendor.byte_code_dir(self.spec.suite)), APP + "/bytecode", True))
         for package in ("conbool_tui", "screens", "detectors"):
             source = vendor.CHECKOUT / package
             if source.is_dir():
@@ -250,7 +252,7 @@ class Machine:
         argv: Sequence[str],
         *,
         input: Union[str, bytes, None] = None,
-        timeout: float = 60,
+        timeout: float = 180,
         env: Optional[Mapping[str, str]] = None,
         cwd: str = "/root",
         user: str = "root",
@@ -311,7 +313,7 @@ class Machine:
                         os.kill(int(entry.name), signal.SIGKILL)
         process.wait(10)
 
-    def shell(self, script: str, timeout: float = 60) -> str:
+    def shell(self, script: str, timeout: float = 180) -> str:
         """Run a shell script that must succeed and return what it prints."""
         return self.run(["/bin/sh", "-e", "-c", script], timeout=timeout, check=True).stdout
 
@@ -327,7 +329,7 @@ class Machine:
         self,
         *args: str,
         input: Union[str, bytes, None] = None,
-        timeout: float = 120,
+        timeout: float = 180,
         env: Optional[Mapping[str, str]] = None,
     ) -> Completed[str]:
         """Run ``conbool-tui`` with the machine's own Python, from this checkout."""
@@ -415,6 +417,11 @@ class Machine:
         hashed = self.merged / "etc/ssl/certs" / f"{digest}.0"
         hashed.unlink(missing_ok=True)
         hashed.symlink_to(f"{name}.pem")
+        for directory in map(self.path, self.more_certificates):
+            if directory.is_dir():
+                (directory / f"{name}.pem").write_bytes(pem)
+                (directory / f"{digest}.0").unlink(missing_ok=True)
+                (directory / f"{digest}.0").symlink_to(f"{name}.pem")
 
     # -- network
 
@@ -427,7 +434,7 @@ class Machine:
         ]
         return {int(words[1].rpartition(":")[2], 16) for words in lines if words[3] == "0A"}
 
-    def wait_port(self, port: int = 25, timeout: float = 20) -> None:
+    def wait_port(self, port: int = 25, timeout: float = 60) -> None:
         """Wait until something listens at a port; no connection is made, so no log shows it.
 
         Raises:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -22,3 +24,19 @@ ONE = "bookworm" if "bookworm" in chosen_suites() else chosen_suites()[0]
 
 one_release = pytest.mark.parametrize("suite", [ONE], indirect=True)
 """For what does not depend on the release and takes long: tried with one."""
+
+
+def spread(names: str, values: Sequence[Any], everywhere: Sequence[Any] = ()) -> pytest.MarkDecorator:
+    """Parameters for ``suite`` and ``names``: each of ``values`` with one release, in turn, and ``everywhere`` with all.
+
+    For cases that do not depend on the release, of a test that shall run on each. With several names (commas
+    between), each value is a tuple.
+    """
+    suites = chosen_suites()
+    several = "," in names
+    pairs = [(suites[number % len(suites)], value) for number, value in enumerate(values)]
+    pairs += [(suite, value) for suite in suites for value in everywhere]
+    # What a module's machine is made for comes together.
+    pairs.sort(key=lambda pair: suites.index(pair[0]))
+    rows = [(suite, *value) if several else (suite, value) for suite, value in pairs]
+    return pytest.mark.parametrize(f"suite,{names}", rows, indirect=["suite"])

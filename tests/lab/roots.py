@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Optional
 
@@ -19,7 +19,7 @@ from .cache import LabError, cache_dir, locked
 from .mirror import find_mirror, proxy_environment
 
 SUITES = ("bullseye", "bookworm", "trixie")
-BUILDER_VERSION = 1
+BUILDER_VERSION = 2
 
 # What every machine has, whatever its mail system: the product's Python and the tools tests look with.
 COMMON_PACKAGES = ("python3", "ca-certificates", "openssl", "iproute2", "procps", "netbase")
@@ -37,6 +37,9 @@ POSTFIX_PRESEED = (
     "postfix postfix/main_mailer_type select Internet Site",
     "postfix postfix/mailname string mx1.example.com",
 )
+
+# What the first start of Postfix would do on every machine: its directories, and the files in its chroot.
+POSTFIX_PREPARATION = ("/usr/lib/postfix/configure-instance.sh - || true", "postfix check")
 
 USERS = ("alice", "bob", "carol", "dave")
 
@@ -75,12 +78,32 @@ def postfix_spec(suite: str, *, pcre: bool = True, extra: Sequence[str] = ()) ->
         extra: more packages.
     """
     wanted = tuple(name for name in POSTFIX_PACKAGES if pcre or name != "postfix-pcre")
-    return RootSpec(suite, COMMON_PACKAGES + wanted + tuple(extra), POSTFIX_PRESEED)
+    return RootSpec(
+        suite, COMMON_PACKAGES + wanted + tuple(extra), POSTFIX_PRESEED, tweaks=POSTFIX_PREPARATION
+    )
 
 
 def bare_spec(suite: str) -> RootSpec:
     """A root without any mail system."""
     return RootSpec(suite, COMMON_PACKAGES)
+
+
+def layer_below(spec: RootSpec) -> Optional[RootSpec]:
+    """The root that ``spec`` is built on top of, so that what many share is installed once; None for the lowest."""
+    lowest = RootSpec(spec.suite, users=())
+    known = (postfix_spec(spec.suite), postfix_spec(spec.suite, pcre=False), bare_spec(spec.suite))
+    for one in known:
+        count = len(one.packages)
+        fits = (
+            len(spec.packages) > count
+            and tuple(spec.packages[:count]) == tuple(one.packages)
+            and one.users == spec.users
+            and set(one.preseed) <= set(spec.preseed)
+            and set(one.tweaks) <= set(spec.tweaks)
+        )
+        if fits:
+            return one
+    return lowest if spec != lowest else None
 
 
 def ensure_root(spec: RootSpec) -> Path:
@@ -101,17 +124,19 @@ def ensure_root(spec: RootSpec) -> Path:
 def _build(spec: RootSpec, path: Path) -> None:
     if os.geteuid() != 0:
         raise LabError("Building a Debian root needs root: run it with sudo.")
-    base = RootSpec(spec.suite, users=())
+    below = layer_below(spec)
     started = time.monotonic()
     print(f"lab: building root {path.name} ...", file=sys.stderr, flush=True)
     target = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
     try:
-        if spec == base:
+        if below is None:
             _bootstrap(spec.suite, target)
         else:
-            lower = ensure_root(base)
-            _run(["cp", "-a", "--reflink=auto", f"{lower}/.", str(target)], "copy of the base")
-            _customise(spec, target)
+            _run(
+                ["cp", "-a", "--reflink=auto", f"{ensure_root(below)}/.", str(target)],
+                f"copy of {below.name}",
+            )
+            _customise(spec, below, target)
         os.chmod(target, 0o755)
         target.rename(path)
     except BaseException:
@@ -143,13 +168,13 @@ def _bootstrap(suite: str, target: Path) -> None:
     (target / "etc/dpkg/dpkg.cfg.d/90lab").write_text(
         "force-unsafe-io\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n"
     )
-    policy = target / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
     _clean(target)
 
 
-def _customise(spec: RootSpec, target: Path) -> None:
+def _customise(spec: RootSpec, below: RootSpec, target: Path) -> None:
+    policy = target / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
     shutil.copy("/etc/resolv.conf", target / "etc/resolv.conf")
     (target / "etc/hostname").write_text("mx1\n")
     (target / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
@@ -159,15 +184,17 @@ def _customise(spec: RootSpec, target: Path) -> None:
         (target / "tmp/preseed").write_text("\n".join(spec.preseed) + "\n")
         lines += ["debconf-set-selections /tmp/preseed", "rm /tmp/preseed"]
     for number, user in enumerate(spec.users):
-        lines.append(f"useradd --create-home --uid {1001 + number} --shell /bin/bash {user}")
-    if spec.packages:
+        if user not in below.users:
+            lines.append(f"useradd --create-home --uid {1001 + number} --shell /bin/bash {user}")
+    more = [name for name in spec.packages if name not in below.packages]
+    if more:
         lines.append("apt-get -q update")
-        lines.append("apt-get -q -y install " + " ".join(spec.packages))
-    lines += list(spec.tweaks)
+        lines.append("apt-get -q -y install " + " ".join(more))
+    lines += [tweak for tweak in spec.tweaks if tweak not in below.tweaks]
     _run(
         ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         + ["chroot", str(target), "/bin/sh", "-c", "\n".join(lines)],
-        f"installation of {' '.join(spec.packages) or 'nothing'} in {spec.suite}",
+        f"installation of {' '.join(more) or 'nothing'} in {spec.suite}",
         {
             **proxy_environment(),
             "DEBIAN_FRONTEND": "noninteractive",
@@ -176,7 +203,7 @@ def _customise(spec: RootSpec, target: Path) -> None:
             "HOME": "/root",
         },
     )
-    (target / "usr/sbin/policy-rc.d").unlink()
+    policy.unlink()
     _clean(target)
 
 
@@ -201,8 +228,3 @@ def _run(argv: Sequence[str], what: str, environment: Optional[Mapping[str, str]
             log.seek(0)
             tail = log.read().decode("utf-8", "replace").splitlines()[-25:]
             raise LabError(f"The {what} failed with status {done.returncode}:\n" + "\n".join(tail))
-
-
-def without_packages(spec: RootSpec, *names: str) -> RootSpec:
-    """``spec`` less some packages."""
-    return replace(spec, packages=tuple(name for name in spec.packages if name not in names))

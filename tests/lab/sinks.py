@@ -182,7 +182,7 @@ class Sink:
             self._received.clear()
             self._connections.clear()
 
-    def wait(self, count: int = 1, timeout: float = 20, token: str = "") -> list[Received]:
+    def wait(self, count: int = 1, timeout: float = 60, token: str = "") -> list[Received]:
         """Wait until at least ``count`` messages (that carry ``token``) are here and return them.
 
         Raises:

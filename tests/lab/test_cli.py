@@ -13,6 +13,7 @@ from .lab import Lab
 from .machine import Machine
 from .postfix import PostfixMachine, PostfixSite
 from .product import apply_answers, plan_answers, write_answers
+from .releases import spread
 from .roots import bare_spec
 from .snapshot import differences
 
@@ -135,7 +136,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("case", list(BAD))
+@spread("case", list(BAD))
 def test_bad_answers_change_nothing(untouched: tuple[Lab, PostfixMachine], case: str) -> None:
     lab, machine = untouched
     for kind in ("good", "expired"):

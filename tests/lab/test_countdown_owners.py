@@ -74,17 +74,17 @@ def test_nobody_confirms_and_the_program_is_killed(lab: Lab, suite: str, owner: 
     rules, main_cf = machine.shell(shown), machine.read("/etc/postfix/main.cf")
     assert view(lab, machine) == OPEN
 
-    answers = write_answers(lab, machine, inbound={**CLOSED, "confirm_within": 15})
+    answers = write_answers(lab, machine, inbound={**CLOSED, "confirm_within": 20})
     command = ["conbool-tui", "apply", "--answers", answers, "--yes", "--wait"]
     program = machine.popen(command, stdin=-3, stdout=-3, stderr=-3)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while newest(machine) != "waiting for confirmation":
         assert program.poll() is None, newest(machine)
         assert time.monotonic() < deadline
         time.sleep(0.3)
     machine.kill(program)
     assert view(lab, machine) == SHUT
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while newest(machine) != "rolled back":
         for source in SOURCES:
             assert probe(lab, machine, source, 22, 4) == probe(lab, machine, source, 22, 6) == "open"

@@ -288,7 +288,7 @@ def test_worker_and_caller_are_killed(clean: Rig, callers: Callable[..., Caller]
     clean.signal(worker, "KILL")
     until(lambda: clean.worker() is None, "the worker's end")
     done = clean.run("undo", "--yes")
-    assert "An earlier change was interrupted" in done.stderr, done.stderr
+    assert "An earlier change was not finished" in done.stderr, done.stderr
     clean.same(before)
 
 
@@ -352,6 +352,9 @@ def test_two_at_once(clean: Rig, callers: Callable[..., Caller]) -> None:
     for args in (("apply", "--yes", "--answers", clean.answers), ("undo", "--yes")):
         done = clean.run(*args)
         assert done.returncode == 75, done.stderr
+        assert "which is stopped (SIGSTOP)" in " ".join(done.stderr.split())
+    looked = clean.run("history")
+    assert (looked.returncode, "kill -CONT" in looked.stderr) == (0, True), looked.stderr
     worker = clean.worker()
     assert worker is not None
     clean.signal(worker, "CONT")

@@ -10,6 +10,7 @@ import pytest
 
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, NAMESERVER, Lab
 from .machine import APP, Machine
+from .releases import spread
 from .roots import bare_spec
 
 ENVIRONMENT = {"PYTHONPATH": f"{APP}/app:{APP}/vendor", "PYTHONPYCACHEPREFIX": f"{APP}/bytecode"}
@@ -132,8 +133,8 @@ def test_long_text_over_tcp(published: tuple[Lab, Machine]) -> None:
     assert [query.protocol for query in lab.dns.asked("example.com", "TXT")] == ["udp", "tcp"]
 
 
-@pytest.mark.parametrize(
-    ("trouble", "status", "words"),
+@spread(
+    "trouble,status,words",
     [
         ({"rcode": "SERVFAIL"}, "NOT TESTED", "SERVFAIL"),
         ({"rcode": "REFUSED"}, "NOT TESTED", "REFUSED"),

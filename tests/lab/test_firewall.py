@@ -31,6 +31,7 @@ from .firewall import (
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, STRANGER, STRANGER6, Lab
 from .machine import Machine
 from .product import apply_answers
+from .releases import one_release, spread
 
 NFT = ("nftables",)
 IPTABLES = ("nftables", "iptables", "iptables-persistent")
@@ -103,6 +104,7 @@ def nft_machine(lab: Lab, suite: str, conf: str = "default-drop") -> Iterator[Ma
     yield machine
 
 
+@one_release
 def test_the_probes_tell_open_from_refused_from_filtered(lab: Lab, suite: str) -> None:
     machine = firewall_machine(lab, suite, NFT)
     machine.shell(
@@ -125,7 +127,7 @@ def test_the_probes_tell_open_from_refused_from_filtered(lab: Lab, suite: str) -
 # --- nftables
 
 
-@pytest.mark.parametrize("conf", list(CONFS))
+@spread("conf", ["default", "no-final-line-feed"], everywhere=["default-drop"])
 def test_nftables_from_open_to_closed_and_back(lab: Lab, suite: str, conf: str) -> None:
     with nft_machine(lab, suite, conf) as machine:
         original, before = machine.read(CONF), others(machine)
@@ -228,7 +230,7 @@ def test_widening_a_listed_network(lab: Lab, suite: str) -> None:
             assert live.read() == rules(networks).text()
 
 
-@pytest.mark.parametrize(
+@spread(
     "edit",
     [
         "add rule inet conbool input tcp dport 22 drop",
@@ -271,6 +273,7 @@ def test_a_configuration_that_does_not_load_is_refused(lab: Lab, suite: str) -> 
         assert machine.shell("nft list ruleset") == before
 
 
+@one_release
 def test_somebody_elses_table_of_that_name_is_left_alone(lab: Lab, suite: str) -> None:
     with nft_machine(lab, suite) as machine:
         machine.shell(
@@ -280,6 +283,7 @@ def test_somebody_elses_table_of_that_name_is_left_alone(lab: Lab, suite: str) -
         assert "belongs to somebody else" in problem
 
 
+@one_release
 def test_without_nft(lab: Lab, suite: str) -> None:
     with nft_machine(lab, suite) as machine:
         machine.shell("mv /usr/sbin/nft /root/nft")
@@ -414,7 +418,7 @@ def test_iptables_edits_by_hand_are_seen_and_put_right(lab: Lab, suite: str, bac
     assert live.read() is None
 
 
-@pytest.mark.parametrize("back_end", ["nft", "legacy"])
+@spread("back_end", ["nft", "legacy"])
 def test_a_broken_rules_file_is_refused(lab: Lab, suite: str, back_end: str) -> None:
     machine = iptables_machine(lab, suite, back_end)
     machine.write("/etc/iptables/rules.v4", RULES_V4.replace("--dports", "--doprts"))
@@ -529,6 +533,7 @@ def test_rules_of_a_former_owner_are_taken_out(lab: Lab, suite: str) -> None:
     assert (again["files"], again["live"]) == ([], [])
 
 
+@one_release
 def test_undo_after_the_owner_changed(lab: Lab, suite: str) -> None:
     machine = iptables_machine(lab, suite, "nft")
     for name in ("firewall:nothing", "firewall:nftables"):
@@ -554,6 +559,7 @@ def test_two_thousand_networks(lab: Lab, suite: str) -> None:
         assert picture(lab, machine) == OPEN
 
 
+@one_release
 def test_without_the_right_to_set_rules(lab: Lab, suite: str) -> None:
     with nft_machine(lab, suite) as machine:
         facts = firewall_facts(machine, prefix=["setpriv", "--bounding-set", "-net_admin"])
@@ -566,6 +572,7 @@ def test_without_the_right_to_set_rules(lab: Lab, suite: str) -> None:
         assert firewall_facts(machine)["owner"] == "container"
 
 
+@one_release
 def test_other_managers_are_named(lab: Lab, suite: str) -> None:
     with nft_machine(lab, suite) as machine:
         machine.write("/etc/rc2.d/S01shorewall", "")

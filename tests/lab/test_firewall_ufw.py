@@ -26,7 +26,7 @@ from .firewall import (
 )
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, Lab
 from .machine import Machine
-from .releases import one_release
+from .releases import one_release, spread
 
 pytestmark = pytest.mark.lab
 
@@ -133,9 +133,7 @@ def test_packets_before_after_and_after_removal(lab: Lab, suite: str, legacy: bo
     assert picture(lab, machine) == OPEN
 
 
-@pytest.mark.parametrize(
-    ("policy", "meets"), [("deny", "filtered"), ("reject", "refused"), ("allow", "open")]
-)
+@spread("policy,meets", [("deny", "filtered"), ("reject", "refused"), ("allow", "open")])
 def test_default_policy_decides_before_and_after(lab: Lab, suite: str, policy: str, meets: str) -> None:
     machine = ufw_machine(
         lab, suite, admin=("ufw allow 22/tcp", "ufw allow 587/tcp"), before=f"ufw default {policy} incoming"
@@ -240,7 +238,7 @@ def test_rules_edited_by_hand_are_told(lab: Lab, suite: str, edit: str) -> None:
     }
 
 
-@pytest.mark.parametrize("lost", ["live", "file", "half"])
+@spread("lost", ["live", "file", "half"])
 def test_what_a_kill_leaves_is_told_and_repaired(lab: Lab, suite: str, lost: str) -> None:
     machine = ufw_machine(lab, suite)
     live = Driver(machine, NAME)
@@ -279,6 +277,7 @@ def test_what_a_kill_leaves_is_told_and_repaired(lab: Lab, suite: str, lost: str
     assert picture(lab, machine) == OPEN
 
 
+@one_release
 def test_two_hundred_networks(lab: Lab, suite: str) -> None:
     machine = ufw_machine(lab, suite)
     live = Driver(machine, NAME)
@@ -346,6 +345,7 @@ def test_shown_commands_are_what_is_done(lab: Lab, suite: str) -> None:
     assert Driver(bare, NAME).read() == LISTED_RULES
 
 
+@one_release
 def test_failures_leave_everything_as_it_was(lab: Lab, suite: str) -> None:
     machine = ufw_machine(lab, suite, legacy=True)
     live = Driver(machine, NAME)
@@ -407,6 +407,7 @@ def test_failures_leave_everything_as_it_was(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == CLOSED
 
 
+@one_release
 def test_ufw_switched_off_or_gone(lab: Lab, suite: str) -> None:
     machine = ufw_machine(lab, suite)
     live = Driver(machine, NAME)
@@ -452,6 +453,7 @@ def test_ufw_switched_off_or_gone(lab: Lab, suite: str) -> None:
     assert live.put(LISTED_RULES) != []
 
 
+@one_release
 def test_plan_finds_ufw_and_is_done_once(lab: Lab, suite: str) -> None:
     machine = ufw_machine(lab, suite)
     untouched = files(machine)

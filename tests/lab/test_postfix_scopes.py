@@ -272,7 +272,7 @@ def test_behind_a_content_filter(lab: Lab, make: Make) -> None:
         ),
     }
     for name, (message, places) in expected.items():
-        lab.expect(message, *places, timeout=40)
+        lab.expect(message, *places)
         assert machine.scanned(message.token) == 1, name
     for sink in (lab.conbool, lab.outside_a):
         for name in ("plain", "calendar", "loop"):

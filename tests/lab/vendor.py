@@ -80,6 +80,6 @@ def _stage(requirements: bytes, hashed: bool, path: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def byte_code_dir(root_name: str) -> Path:
-    """Where the Python of one root keeps compiled files from run to run."""
-    return cache_dir("bytecode", root_name)
+def byte_code_dir(suite: str) -> Path:
+    """Where the Python of one Debian release keeps compiled files, from machine to machine and from run to run."""
+    return cache_dir("bytecode", suite)
