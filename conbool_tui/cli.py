@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import sys
 import traceback
@@ -72,8 +73,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             _tell(error, as_json="--json" in given)
             sys.stdout.flush()
             return error.exit_code
-    except BrokenPipeError:
-        # Closing here keeps the interpreter from complaining about it once more when it ends.
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            _unexpected(host, given, error)
+            return ExitCode.UNEXPECTED
+        # The reader, or the terminal, went away. Closing here keeps the interpreter from complaining about it once more when it ends.
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return _BROKEN_PIPE
@@ -129,6 +133,7 @@ def _tell(error: ConboolError, *, as_json: bool) -> None:
 def _unexpected(host: Optional[Host], argv: Sequence[str], error: Exception) -> None:
     """A defect: one message, the details in the log."""
     from conbool_tui import log, render
+    from conbool_tui.support.credentials import hide_credentials
 
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     path = (
@@ -137,7 +142,7 @@ def _unexpected(host: Optional[Host], argv: Sequence[str], error: Exception) -> 
         else None
     )
     told = ConboolError(
-        f"Unexpected error: {type(error).__name__}: {error}",
+        f"Unexpected error: {type(error).__name__}: {hide_credentials(str(error))}",
         "This is a defect in conbool-tui.",
         f"The details are in {path}; please report them."
         if path

@@ -27,6 +27,6 @@ def exists(path: str) -> bool:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write it for this user alone (mode 0600). Raises HostError, NeedsRootError."""
+    """Write it for this user alone (mode 0600), also in a folder like /tmp. Raises HostError, NeedsRootError."""
     host, absolute = place(path)
-    host.write_atomic(absolute, data, mode=0o600)
+    host.write_guarded(absolute, data)

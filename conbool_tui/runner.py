@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from conbool_tui.errors import HostError
+from conbool_tui.support.credentials import hide_credentials
 
 DEFAULT_TIMEOUT = 60.0
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,8 +41,8 @@ class CommandResult:
         return self.stdout.decode("utf-8", "surrogateescape")
 
     def error_text(self) -> str:
-        """Standard error as printable text."""
-        return self.stderr.decode("utf-8", "replace").strip()
+        """Standard error as text for people: postconf(1) shows passwords in its warnings, and they are taken out."""
+        return hide_credentials(self.stderr.decode("utf-8", "replace").strip())
 
 
 def find_program(name: str) -> Optional[str]:

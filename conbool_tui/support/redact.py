@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from conbool_tui.answers_schema import FIELDS
+from conbool_tui.support.credentials import hide_credentials
 
 KEPT_DOMAINS = ("conbool.com", "postfix.org", "python.org")
 """Names that say nothing about the host: these, and every name below them."""
@@ -99,12 +100,6 @@ _OWN_WORDS = frozenset(
 )
 _HEADERS = frozenset(("released", "flag", "spam", "origin"))
 
-_KEY_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
-_URL_LOGIN = re.compile(r"(?<=://)[^/\s@:]+:[^/\s@]+(?=@)")
-_NAMED_SECRET = re.compile(
-    r"""(?ix) \b ([\w.-]*(?:passw(?:or)?d|passwd|secret|token|api[_-]?key|credential)[\w.-]*) (["']?\s*[:=]\s*["']?) ([^\s"',;]+)"""
-)
-_INLINE_LOGIN = re.compile(r"\b(static|inline):(\{?)([^\s}]*:[^\s}]*)")
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+-])([\w.!#$%&'*+/=?^`{|}~-]+)@((?:[\w-]+\.)+[\w-]+)")
 _DOMAIN = re.compile(r"(?<![\w@-])\.?((?:[\w-]+\.)+[^\W\d_][\w-]*)(?![\w-])")
 _LOOP_HEADER = re.compile(r"\b(x-conbool-)([\w-]+)", re.IGNORECASE)
@@ -144,10 +139,7 @@ class Redactor:
         """The text without what must not be told."""
         for secret in self._secrets:
             text = text.replace(secret, "(secret)")
-        text = _KEY_BLOCK.sub(r"(\1 taken out)", text)
-        text = _URL_LOGIN.sub("(login)", text)
-        text = _INLINE_LOGIN.sub(r"\1:\2(login)", text)
-        text = _NAMED_SECRET.sub(r"\1\2(secret)", text)
+        text = hide_credentials(text)
         text = _MAIL_ADDRESS.sub(self._mail_address, text)
         text = _LOOP_HEADER.sub(self._loop_header, text)
         text = _DOMAIN.sub(self._domain, text)
