@@ -15,17 +15,19 @@ import shutil
 import signal
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import IO, Optional
 
-from conbool_tui.errors import HostError, NeedsRootError
+from conbool_tui.errors import ConboolError, HostError, NeedsRootError
 from conbool_tui.facts import Listener
 from conbool_tui.runner import DEFAULT_TIMEOUT, CommandResult, find_program, run_command
 
 _MAX_LINKS = 40
 _TEMPORARY_PREFIX = ".conbool-"
+_PRIVATE_PLACES = ("/run", "/tmp", "/var/tmp")
+_PRIVATE_NAME = re.compile(r"conbool-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class FileState:
     mtime_ns: int
     atime_ns: int
     xattrs: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds a lock: process id, when the process was started (seconds since 1970), whether it is stopped."""
+
+    pid: int
+    since: float
+    stopped: bool
 
 
 @dataclass(frozen=True)
@@ -99,9 +110,14 @@ class Host:
         Raises:
             HostError: too many links.
         """
+        return self._follow(path)[0]
+
+    def _follow(self, path: str) -> tuple[str, Optional[str]]:
+        """The path as ``resolve`` has it, and the first link on the way that belongs neither to root nor to this user."""
         pending = [part for part in path.split("/") if part not in ("", ".")]
         done: list[str] = []
         links = 0
+        foreign: Optional[str] = None
         while pending:
             part = pending.pop(0)
             if part == "..":
@@ -117,13 +133,19 @@ class Host:
                         "The links form a circle.",
                         "Repair the links.",
                     )
+                if foreign is None and os.lstat(candidate).st_uid not in (0, self.user_id):
+                    foreign = "/" + "/".join([*done, part])
                 target = os.readlink(candidate)
                 if target.startswith("/"):
                     done = []
                 pending = [piece for piece in target.split("/") if piece not in ("", ".")] + pending
             else:
                 done.append(part)
-        return "/" + "/".join(done)
+        return "/" + "/".join(done), foreign
+
+    def foreign_link(self, path: str) -> Optional[str]:
+        """The first symbolic link on the way to a path whose owner, neither root nor this user, may let it lead elsewhere."""
+        return self._follow(path)[1]
 
     def real(self, path: str) -> Path:
         """Where the path is on this machine, links resolved inside the root."""
@@ -160,9 +182,24 @@ class Host:
             NeedsRootError: it can be read only with more rights.
         """
         try:
-            return self.real(path).read_bytes()
+            return self._whole(path)
         except OSError as error:
             raise _told(error, path, "read") from None
+
+    def _whole(self, path: str) -> bytes:
+        with self._opened(path) as stream:
+            return stream.read()
+
+    def _opened(self, path: str) -> IO[bytes]:
+        handle = os.open(self.real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISFIFO(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise HostError(
+                f"{path} cannot be read: it is a named pipe.",
+                "Whoever made it could let this program wait forever.",
+                "Put a file in its place.",
+            )
+        return os.fdopen(handle, "rb")
 
     def read_text(self, path: str) -> str:
         """The file's content as text; bytes that are not UTF-8 survive as surrogates. Raises as read_bytes."""
@@ -171,7 +208,7 @@ class Host:
     def read_from(self, path: str, offset: int, limit: int) -> bytes:
         """At most ``limit`` bytes from ``offset`` on, for logs of any size. Raises as read_bytes."""
         try:
-            with open(self.real(path), "rb") as stream:
+            with self._opened(path) as stream:
                 stream.seek(offset)
                 return stream.read(limit)
         except OSError as error:
@@ -212,7 +249,7 @@ class Host:
         real = self.real(path)
         try:
             info = os.stat(real)
-            data = None if stat.S_ISDIR(info.st_mode) else real.read_bytes()
+            data = None if stat.S_ISDIR(info.st_mode) else self._whole(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -317,6 +354,64 @@ class Host:
                 os.unlink(temporary)
             raise _told(error, path, "write") from None
 
+    def write_guarded(self, path: str, data: bytes, *, append: bool = False) -> None:
+        """Replace a file, or append to it, in a folder that others may write, too; it gets mode 0600.
+
+        No symbolic link of theirs is followed, not even one that comes meanwhile, and nothing they put there is opened.
+
+        Raises:
+            HostError: a link on the way is somebody else's, something other than a file is there, or it cannot be written.
+        """
+        above, last = posixpath.split(posixpath.normpath(path))
+        resolved, foreign = self._follow(above if append else path)
+        if foreign is not None:
+            raise HostError(
+                f"{path} was not written: {foreign} is a symbolic link of another user.",
+                "It may lead to any file of this host.",
+                "Remove the link, or give another name.",
+            )
+        folder, name = (resolved, last) if append else posixpath.split(resolved)
+        try:
+            with self._descended(folder) as place, contextlib.ExitStack() as undone:
+                with contextlib.suppress(FileNotFoundError):
+                    found = os.stat(name, dir_fd=place, follow_symlinks=False)
+                    if not stat.S_ISREG(found.st_mode) or (append and found.st_uid != self.user_id):
+                        raise HostError(
+                            f"{path} was not written: what is there is not a file of this user.",
+                            "It may lead to any file of this host, or to somebody who waits for what is written.",
+                            f"Look at it (ls -ld {path}), remove it, or give another name.",
+                        )
+                temporary = name if append else _TEMPORARY_PREFIX + os.urandom(8).hex()
+                flags = os.O_APPEND | os.O_NONBLOCK if append else os.O_EXCL
+                flags |= os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=place), "wb") as stream:
+                    if not append:
+                        undone.callback(_unlink, temporary, place)
+                    os.fchmod(stream.fileno(), 0o600)
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                if not append:
+                    os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+                undone.pop_all()
+            self.sync_folder(folder)
+        except OSError as error:
+            raise _told(error, path, "write") from None
+
+    @contextlib.contextmanager
+    def _descended(self, folder: str) -> Iterator[int]:
+        """A descriptor of a folder, opened part by part, so that none of them can be a symbolic link. Raises OSError."""
+        handle = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in filter(None, folder.split("/")):
+                flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                inner = os.open(part, flags, dir_fd=handle)
+                os.close(handle)
+                handle = inner
+            yield handle
+        finally:
+            os.close(handle)
+
     def write_new(
         self,
         path: str,
@@ -392,22 +487,58 @@ class Host:
         except OSError as error:
             raise _told(error, path, "create") from None
 
-    def private_folder(self, parents: Sequence[str] = ("/run", "/tmp", "/var/tmp")) -> str:
-        """Create a folder that only this user can enter, with a name nobody can guess, in the first parent that lets us.
+    @contextlib.contextmanager
+    def private_folder(self, parents: Sequence[str] = _PRIVATE_PLACES) -> Iterator[str]:
+        """A folder that only this user can enter, with a name nobody can guess, in the first parent that lets us; removed afterwards.
+
+        Its lock (flock(2)) tells ``sweep_private`` that it is in use.
 
         Raises:
             HostError: none of the parents can be written.
         """
-        told: Optional[HostError | NeedsRootError] = None
+        told: Optional[ConboolError] = None
         for parent in parents:
             path = posixpath.join(parent, _TEMPORARY_PREFIX.lstrip(".") + os.urandom(8).hex())
             try:
                 os.mkdir(self._entry(path), 0o700)
-                os.chmod(self._entry(path), 0o700)
-                return path
+                try:
+                    os.chmod(self._entry(path), 0o700)
+                except OSError:
+                    os.rmdir(self._entry(path))
+                    raise
+                handle = self.lock_folder(path)
             except OSError as error:
                 told = _told(error, path, "create")
+                continue
+            except ConboolError as error:
+                # Another run took it for one that nobody uses any more.
+                told = error
+                continue
+            try:
+                yield path
+            finally:
+                try:
+                    self.remove_tree(path)
+                finally:
+                    self.unlock(handle)
+            return
         raise told or HostError("No folder for temporary files was named.")
+
+    def sweep_private(self, parents: Sequence[str] = _PRIVATE_PLACES) -> None:
+        """Remove what ``private_folder`` made in runs that were killed."""
+        for parent in parents:
+            with contextlib.suppress(ConboolError):
+                for name in filter(_PRIVATE_NAME.fullmatch, self.listdir(parent)):
+                    path = posixpath.join(parent, name)
+                    info = self.lstat(path)
+                    if info is None or not stat.S_ISDIR(info.st_mode) or info.st_uid != self.user_id:
+                        continue
+                    with contextlib.suppress(BlockingIOError):
+                        handle = self.lock_folder(path)
+                        try:
+                            self.remove_tree(path)
+                        finally:
+                            self.unlock(handle)
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory of ours with all that is below it, links not followed; no error when it is gone. Raises HostError."""
@@ -445,7 +576,9 @@ class Host:
         entry = self._entry(path)
         try:
             handle = os.open(
-                entry, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+                entry,
+                os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                mode,
             )
             try:
                 view = memoryview(data)
@@ -527,6 +660,21 @@ class Host:
                     os.close(handle)
                     raise BlockingIOError(error.errno, os.strerror(error.errno or 0), path) from None
             time.sleep(0.05)
+
+    def lock_holder(self, path: str) -> Optional[LockHolder]:
+        """The process that holds a ``lock`` (proc_locks(5)); None when there is none, or it cannot be told."""
+        import psutil
+
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+            inode = os.stat(self._entry(path)).st_ino
+            with open("/proc/locks", encoding="ascii") as stream:
+                rows = [line.split() for line in stream]
+            for row in rows:
+                if row[1] == "FLOCK" and int(row[5].rsplit(":", 1)[1]) == inode and int(row[4]) > 0:
+                    process = psutil.Process(int(row[4]))
+                    stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+                    return LockHolder(process.pid, process.create_time(), stopped)
+        return None
 
     def unlock(self, handle: int) -> None:
         """Release a lock taken with ``lock``, ``lock_folder`` or ``lock_record``."""
@@ -670,6 +818,12 @@ class Host:
 
 
 _PRIVILEGED_ATTRIBUTES = ("security.", "trusted.")
+
+
+def _unlink(name: str, folder: int) -> None:
+    """Remove a file of ours from an open folder; no error."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=folder)
 
 
 def _match(handle: int, like: FileState) -> None:

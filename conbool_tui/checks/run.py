@@ -72,6 +72,7 @@ def run_checks(
             True,
         ),
         _Part("firewall", "firewall", lambda _: _firewall(target, facts, answers)),
+        _Part("mail that waits", "queue.filed", lambda _: _queue(host, target)),
         _Part("what was applied", "drift", lambda _: check_drift(host, state_dir)),
     ]
     findings: list[Finding] = []
@@ -119,6 +120,14 @@ def _firewall(target: Detection, facts: HostFacts, answers: Answers) -> list[Fin
     from conbool_tui.checks.firewall import firewall_findings
 
     return firewall_findings(facts.firewall, target.postfix, answers)
+
+
+def _queue(host: Host, target: Detection) -> list[Finding]:
+    if target.postfix is None:
+        return []
+    from conbool_tui.checks.waiting_mail import waiting_mail
+
+    return waiting_mail(host, target.postfix)
 
 
 def _certificates(host: Host, answers: Answers) -> list[Finding]:

@@ -107,8 +107,7 @@ class NftRules:
             if data is None:
                 return []
             # nft looks for other included files by their own paths, so only ours is staged.
-            folder = self._host.private_folder()
-            try:
+            with self._host.private_folder() as folder:
                 rules = files.get(nft_text.RULES_FILE)
                 if rules is not None:
                     self._host.write_new(f"{folder}/conbool.nft", rules)
@@ -118,8 +117,6 @@ class NftRules:
                 self._host.write_new(f"{folder}/candidate.conf", staged)
                 refused = self._nft(["-c", "-f", f"{folder}/candidate.conf"])
                 refused = refused.replace(f"{folder}/candidate.conf", path)
-            finally:
-                self._host.remove_tree(folder)
         except ConboolError as error:
             return [_problem(error)]
         if refused:

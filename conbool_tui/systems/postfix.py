@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from conbool_tui.plan import Plan
 from conbool_tui.runner import CommandResult
 from conbool_tui.systems.postfix_judge import judge
 from conbool_tui.systems.postfix_log import PostfixLog
+from conbool_tui.systems.postfix_queue import put_in_again
 from conbool_tui.systems.smtp_probe import accepts_mail, banner
 
 _PATIENCE = 15.0
@@ -105,7 +107,8 @@ class PostfixSystem:
 
     def health(self, plan: Plan) -> list[Problem]:
         """Within 15 seconds: master and qmgr live, port 25 greets where it did, the plan's ports take
-        recipients, nothing fatal logged.
+        recipients, nothing fatal logged. Then mail that waits for a service of ours which is gone is put into
+        the queue anew.
         """
         deadline = time.monotonic() + _PATIENCE
         while True:
@@ -115,6 +118,10 @@ class PostfixSystem:
             complaints = self._watch().complaints()
             if complaints:
                 return [Problem("A Postfix daemon failed", complaint) for complaint in complaints[:5]]
+            if not problems:
+                # What cannot be put in again is no reason to take the configuration back.
+                with contextlib.suppress(ConboolError):
+                    put_in_again(self._host, self._directory, self._parameter("queue_directory"))
             if not problems or time.monotonic() > deadline:
                 return problems
             time.sleep(_PAUSE)

@@ -66,8 +66,7 @@ def judge(
     Raises:
         HostError: a tool is missing or hangs, or there is no room for the copies.
     """
-    top = host.private_folder()
-    try:
+    with host.private_folder() as top:
         old = StagedCopy(host, config_directory, posixpath.join(top, "old"))
         new = StagedCopy(host, config_directory, posixpath.join(top, "new"))
         new.lay_over(files)
@@ -81,8 +80,6 @@ def judge(
         problems += _services(plan, before, after)
         problems += _tables(host, new, plan, before, after, files)
         return problems
-    finally:
-        host.remove_tree(top)
 
 
 def _assignments(text: str) -> dict[str, str]:

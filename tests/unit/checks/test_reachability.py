@@ -247,7 +247,9 @@ def test_loopback_is_nobodys_address(elsewhere: OwnServer) -> None:
 
 def test_private_address(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     published(monkeypatch)
-    monkeypatch.setattr("conbool_tui.checks.relay_host_name._UNREACHABLE", (ipaddress.ip_network("127.0.0.0/8"),))
+    monkeypatch.setattr(
+        "conbool_tui.checks.relay_host_name._UNREACHABLE", (ipaddress.ip_network("127.0.0.0/8"),)
+    )
     with Server(Script(tls=tls)) as server:
         here = own(server.port, relay_host=NAME)
         finding = look(here, "127.0.0.1")["smtp.relay-host"]

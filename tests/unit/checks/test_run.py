@@ -47,12 +47,12 @@ def test_another_root(tmp_path: Path) -> None:
     assert {finding.status for finding in findings} == {Status.NOT_TESTED}
     for name in ("dns", "smart-host", "smtp.reachable"):
         assert "does not run" in by_id[name].summary
-    assert [(step.done, step.total) for step in steps] == [(number, 6) for number in range(1, 7)]
+    assert [(step.done, step.total) for step in steps] == [(number, 7) for number in range(1, 8)]
 
 
 def test_cancelled_from_the_beginning(tmp_path: Path) -> None:
     findings, steps = all_checks(tmp_path, cancelled=True)
-    assert [finding.status for finding in findings] == [Status.NOT_TESTED] * 6
+    assert [finding.status for finding in findings] == [Status.NOT_TESTED] * 7
     assert all("cancelled" in finding.summary for finding in findings)
     assert steps == []
 
