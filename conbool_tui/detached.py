@@ -2,6 +2,12 @@
 
 Where systemd runs the host it becomes a transient unit (systemd-run(1)), outside of the login session that logind may end as a whole; else
 a session of its own (setsid(2)) whose parent is process 1.
+
+The transient unit belongs to the system's manager, so neither the end of a session's scope nor of a user's manager ends it, and its
+environment is the manager's. ``--no-block``: nobody waits for the manager's job; that the process began is seen from what it writes.
+``KillMode=process``: a mail server that it started outlives it. At shutdown it gets SIGTERM and has the usual time
+to bring things back. systemd-run(1) expands ``$``, so each is doubled; ``--expand-environment`` is newer than the systemd
+of Debian 12.
 """
 
 from __future__ import annotations

@@ -7,6 +7,11 @@ the journal twice a second and acts only under the lock, so that it, a confirmat
 - no end, no countdown, and the worker's lock is free: the worker died, the change is taken back at once;
 - the countdown is over, or this process is told to end (the system goes down): it is taken back;
 - a connection from a listed network was served meanwhile, where that counts: it is confirmed.
+
+A power cut ends it like everything else, and nothing of it starts by itself at the next boot: a unit for that would be one more file
+of ours in the system, with a life of its own. Its time is over then all the same: each start of the program says so, and one that
+changes anything takes it back first. Until then port 25 stays closed to others; nothing else was, so nobody is locked out. An orderly restart is
+told by SIGTERM, and the change is taken back before the system goes down.
 """
 
 from __future__ import annotations

@@ -15,13 +15,14 @@ import hashlib
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FileText, FirewallFacts, HostFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.receipt import ChangeState, Receipt
+from conbool_tui.support.credentials import hide_assignments, is_password
 
 WIDTH = 80
 _SYMBOLS = {Status.OK: "+", Status.WARN: "!", Status.FAIL: "x", Status.NOT_TESTED: "?"}
@@ -34,7 +35,6 @@ _STEP_TITLES = {
 }
 _SHOWN_VALUE = 320
 _LISTED = 8
-_SECRET_TABLES = ("static:", "inline:")
 _NO_FINAL_NEWLINE = b"\n\\ No newline at end of file\n"
 
 
@@ -207,7 +207,7 @@ def _postfix_lines(facts: PostfixFacts) -> list[str]:
     if facts.submission_services:
         rows.append(("submission", some(facts.submission_services)))
     rows.extend((f"TLS {name}", path) for name, path in sorted(facts.tls_files.items()))
-    rows.extend(("warning", text) for text in facts.warnings)
+    rows.extend(("warning", hide_assignments(text)) for text in facts.warnings)
     return [labelled(label, value, 2, 20 if len(label) <= 17 else len(label) + 4) for label, value in rows]
 
 
@@ -225,23 +225,39 @@ def _firewall_lines(facts: FirewallFacts) -> Iterable[str]:
 def facts_json(facts: HostFacts) -> dict[str, Any]:
     """Everything found as JSON values: files as checksums, values that may hold a password hidden."""
     document: dict[str, Any] = json_value(facts)
+    secrets: set[str] = set()
+
+    def own(name: str, value: str) -> str:
+        if not is_password(name, value):
+            return value
+        secrets.add(value)
+        return "(hidden)"
+
     for detection in document["detections"]:
         postfix = detection["postfix"]
         if postfix is not None:
             for group in ("parameters", "expanded"):
-                postfix[group] = {
-                    name: _without_secret(name, value) for name, value in postfix[group].items()
-                }
+                postfix[group] = {name: own(name, value) for name, value in postfix[group].items()}
             for service in postfix["services"]:
                 for entry in service["options"]:
-                    entry["value"] = _without_secret(entry["name"], entry["value"])
-    return document
+                    entry["value"] = own(entry["name"], entry["value"])
+    # A short one would be found in words that have nothing to do with it; one may be a part of another.
+    return cast(
+        "dict[str, Any]",
+        _without(document, sorted((one for one in secrets if len(one) >= 8), key=len, reverse=True)),
+    )
 
 
-def _without_secret(name: str, value: str) -> str:
-    """A value without a password written into it: tables of passwords that are given inline."""
-    if "password" in name and any(kind in value for kind in _SECRET_TABLES):
-        return "(hidden)"
+def _without(value: Any, secrets: Sequence[str]) -> Any:
+    """A JSON value without secrets that other values refer to, or that a warning shows."""
+    if isinstance(value, dict):
+        return {key: _without(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without(inner, secrets) for inner in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "(hidden)")
+        return hide_assignments(value)
     return value
 
 

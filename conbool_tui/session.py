@@ -241,22 +241,28 @@ class Session:
         progress: Optional[ProgressSink] = None,
         *,
         choices: Optional[Choices] = None,
+        asked: Sequence[Conflict] = (),
     ) -> Receipt:
         """Take a change back (the newest that is applied when no id is given).
 
         Args:
             choices: what to do about ``conflicts``: "keep" or "put back", by path and key.
+            asked: the conflicts as they were shown when choosing. A choice about a value that was edited again since
+                does not count; one about a conflict that is not among these is about whatever is there.
 
         Raises:
             UsageError: an unknown id.
-            UndoConflictError: later edits touch what is to be taken back, and nothing was chosen.
+            UndoConflictError: later edits touch what is to be taken back, and nothing was chosen, or the value was
+                edited again; its ``conflicts`` are those that must be asked about (again), as they are now.
             ConboolError: as apply.
         """
+        from conbool_tui.transaction import asked_about
         from conbool_tui.transaction.orders import UNDO, Order
 
         self.require_root("Taking a change back")
         found = self.undo_target(change_id)
-        receipt = self._perform(Order(UNDO, change_id=found.id, choices=choices or {}), progress)
+        order = Order(UNDO, change_id=found.id, choices=choices or {}, asked=asked_about(asked))
+        receipt = self._perform(order, progress)
         assert receipt is not None
         return receipt
 
@@ -377,6 +383,15 @@ class Session:
         from conbool_tui.transaction import find_unfinished
 
         return find_unfinished(self.host, self.state_dir)
+
+    def half_done(self) -> str:
+        """What ``unfinished`` is about, in sentences: who works on it, or what it had touched and how it is taken back. Empty when
+        there is nothing.
+        """
+        from conbool_tui.transaction.half_done import half_done_text
+
+        found = self.unfinished()
+        return "" if found is None else half_done_text(self.host, self.state_dir, found)
 
     def recover(
         self, progress: Optional[ProgressSink] = None, *, now: bool = False, accept: bool = False

@@ -26,6 +26,7 @@ from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.jobs import WORKER, Job
 from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.orders import RECOVER, Order, Outcome, perform
+from conbool_tui.transaction.preflight import nothing_changed
 from conbool_tui.transaction.recover import SystemFor
 from conbool_tui.transaction.signals import Stopped
 from conbool_tui.transaction.store import Store
@@ -90,7 +91,8 @@ class Worker:
             outcome: Outcome
             what = "order"
             try:
-                order = self._job.take(os.getpid())
+                with nothing_changed():
+                    order = self._job.take(os.getpid())
                 if order is None:
                     return
                 what = order.do
@@ -131,7 +133,7 @@ class Worker:
             details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             path = log.record(self._host, f"unexpected error in the worker ({order.do})\n{details}")
             return ConboolError(
-                f"Unexpected error: {type(error).__name__}: {error}",
+                f"Unexpected error: {type(error).__name__}: {reason_of(error)}",
                 "This is a defect in conbool-tui.",
                 f"The details are in {path or log.FILE}; please report them. `conbool-tui history` shows how things stand.",
             )

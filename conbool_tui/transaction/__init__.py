@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conbool_tui.transaction.accepted import accept
 from conbool_tui.transaction.apply import apply_plan
+from conbool_tui.transaction.asked import Asked, asked_about
 from conbool_tui.transaction.confirm import confirm_change
 from conbool_tui.transaction.live import LiveFor
 from conbool_tui.transaction.merge import KEEP, PUT_BACK, Choices, Conflict, UndoConflictError
@@ -16,6 +17,7 @@ from conbool_tui.transaction.undo import find_conflicts, undo_change
 __all__ = [
     "KEEP",
     "PUT_BACK",
+    "Asked",
     "Choices",
     "Conflict",
     "LiveFor",
@@ -23,6 +25,7 @@ __all__ = [
     "UndoConflictError",
     "accept",
     "apply_plan",
+    "asked_about",
     "confirm_change",
     "find_conflicts",
     "find_unconfirmed",

@@ -4,7 +4,8 @@ taken back meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional
 
 from conbool_tui.plan import ChangeKind
@@ -74,6 +75,19 @@ def set_later(
                 value = change.after if change.kind is ChangeKind.FIREWALL else values_of(later, change)[1]
                 found[key_of(change)] = (receipt.id, value)
     return found
+
+
+def set_by_later(store: Store, receipts: Sequence[Receipt], record: Record, keys: Iterable[Key]) -> set[str]:
+    """The later changes in force that set one of these keys; of master.cf, anything in the file. Raises as ``bases_instead``."""
+    wanted = set(keys)
+    files = {path for path, _ in wanted if posixpath.basename(path) == "master.cf"}
+    return {
+        receipt.id
+        for receipt in receipts
+        if receipt.id > record.id and receipt.state is ChangeState.APPLIED and not receipt.undo_of
+        for change in records.load(store, receipt.id).plan.changes
+        if key_of(change) in wanted or change.path in files
+    }
 
 
 def prunable(receipts: Sequence[Receipt], keep: int = 0) -> list[Receipt]:

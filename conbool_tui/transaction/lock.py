@@ -7,11 +7,12 @@ that holds them, so a crash leaves no stale lock.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import time
 from collections.abc import Iterator
 from typing import Callable
 
-from conbool_tui.errors import ConboolError, LockedError
+from conbool_tui.errors import CheckFailedError, ConboolError, HostError, LockedError
 from conbool_tui.host import Host
 from conbool_tui.transaction.store import Store
 
@@ -29,9 +30,37 @@ def locked(host: Host, store: Store, patience: float = _MOMENT) -> Iterator[None
 
     Raises:
         LockedError: another run works on this host.
+        CheckFailedError: the lock's file cannot be opened.
     """
-    with _held(host, lambda: host.lock(store.lock_file), patience):
+    with _held(host, lambda: host.lock(store.lock_file), patience, store.lock_file):
         yield
+
+
+def told_holder(host: Host, store: Store) -> tuple[str, str]:
+    """Who works on this host, and what to do about it: as sentences without and with a full stop; empty when that cannot be told."""
+    return _told_holder(host, store.lock_file)
+
+
+def _told_holder(host: Host, file: str) -> tuple[str, str]:
+    holder = host.lock_holder(file) if file else None
+    if holder is None:
+        return "", ""
+    since = datetime.datetime.fromtimestamp(holder.since, datetime.timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+    who = f"process {holder.pid}, started at {since}"
+    if not holder.stopped:
+        return who, ""
+    return f"{who}, which is stopped (SIGSTOP)", f"Let it go on: kill -CONT {holder.pid}."
+
+
+def _busy(host: Host, file: str) -> LockedError:
+    who, todo = _told_holder(host, file)
+    return LockedError(
+        f"Another run of conbool-tui is changing this host{f': {who}' if who else ''}.",
+        "Two changes at the same time could mix.",
+        todo or "Wait until it has finished; `conbool-tui history` shows the outcome.",
+    )
 
 
 def busy(host: Host, store: Store) -> bool:
@@ -62,21 +91,23 @@ def locked_configuration(host: Host, config_directory: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held(host: Host, take: Callable[[], int], patience: float = 0.0) -> Iterator[None]:
+def _held(host: Host, take: Callable[[], int], patience: float = 0.0, file: str = "") -> Iterator[None]:
     until = time.monotonic() + patience
     while True:
         try:
             handle = take()
             break
+        except HostError as error:
+            raise CheckFailedError(
+                f"{error.what} Nothing was changed.",
+                "Without it two runs could change this host at the same time.",
+                error.todo,
+            ) from None
         except BlockingIOError:
             if time.monotonic() < until:
                 time.sleep(_PAUSE)
                 continue
-            raise LockedError(
-                "Another run of conbool-tui is changing this host.",
-                "Two changes at the same time could mix.",
-                "Wait until it has finished; `conbool-tui history` shows the outcome.",
-            ) from None
+            raise _busy(host, file) from None
     try:
         yield
     finally:

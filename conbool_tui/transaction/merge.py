@@ -21,6 +21,7 @@ from conbool_tui.postfix_config.layout import stages_of
 from conbool_tui.postfix_config.value_lists import splitter
 from conbool_tui.transaction.key_values import Key, bytes_of, key_of, same_meaning
 from conbool_tui.transaction.key_values import text_of as _text
+from conbool_tui.transaction.value_merge import without_ours
 
 KEEP, PUT_BACK = "keep", "put back"
 Choices = Mapping[Key, str]
@@ -127,15 +128,17 @@ class Wishes:
         choices: what to do about conflicts.
         instead: other base values, where the change that had set the base was taken back meanwhile.
         shared: keys that later changes of ours set, too: those may have taken entries of a list away.
+        needed: keys that later changes in force set, too: they may need the very same value, or entries of the list.
     """
 
     choices: Choices = field(default_factory=dict)
     instead: Mapping[Key, Optional[str]] = field(default_factory=dict)
     shared: frozenset[Key] = frozenset()
+    needed: frozenset[Key] = frozenset()
 
     def concern(self, path: str) -> bool:
         """Whether there is a wish about the file."""
-        return any(at[0] == path for at in (*self.choices, *self.instead))
+        return any(at[0] == path for at in (*self.choices, *self.instead, *self.needed))
 
 
 NO_WISHES = Wishes()
@@ -180,7 +183,7 @@ def take_back(
         if change.path == path and change.kind not in (ChangeKind.FILE, ChangeKind.FIREWALL)
     ]
     if not keyed:
-        return Merge(base) if now == ours else whole
+        return Merge(base) if now == ours and (path, "") not in wishes.needed else whole
     if now == base:
         return Merge(now)
     if ours is None or now is None:
@@ -218,16 +221,20 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
         choice = wishes.choices.get(key_of(change))
         if value == old or old == new or choice == KEEP:
             continue
-        if choice == PUT_BACK or same_meaning(change, value, new):
+        needed = key_of(change) in wishes.needed
+        if choice == PUT_BACK or (same_meaning(change, value, new) and not needed):
             wanted.append((change, old))
             continue
+        if needed:
+            conflicts.append(Conflict(change.path, change.key, old, new, value))
+            continue
         shared = key_of(change) in wishes.shared
-        others = _without_ours(change, old, new, value, shared=shared)
+        others = without_ours(change, old, new, value, shared=shared)
         if others is None and key_of(change) in wishes.instead:
             # Taking back the earlier change may have taken its own entries out of the list already.
-            others = _without_ours(change, _get(before, change), new, value, shared=shared)
+            others = without_ours(change, _get(before, change), new, value, shared=shared)
         if others is not None:
-            wanted.append((change, others))
+            wanted.append((change, others.value))
         else:
             conflicts.append(Conflict(change.path, change.key, old, new, value))
     if conflicts:
@@ -248,33 +255,6 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
     if exact is not None and _meaning(parse(exact), keyed) == _meaning(reference, keyed):
         return Merge(exact)
     return Merge(reference.to_bytes())
-
-
-def _without_ours(
-    change: Change, old: Optional[str], new: Optional[str], value: Optional[str], *, shared: bool
-) -> Optional[str]:
-    """A list that both we and somebody else changed, without our entries; None where that is not certain.
-
-    Certain means: we only added entries, to a list the file had set, and each of them is still there as it was, or, in a
-    ``shared`` list, gone.
-    """
-    split = splitter(change.key.rsplit("/", 1)[-1])
-    lists = change.kind in (ChangeKind.PARAMETER, ChangeKind.SERVICE_OPTION)
-    if split is None or not lists or not old or new is None or value is None:
-        return None
-    own, added, found = list(split(old)), list(split(new)), list(split(value))
-    at = 0
-    for item in own:
-        if item not in added[at:]:
-            return None
-        at = added.index(item, at)
-        del added[at]
-    for item in added:
-        counts = (added.count(item), 0) if shared else (added.count(item),)
-        if item in own or found.count(item) not in counts:
-            return None
-    kept = [item for item in found if item not in added]
-    return ", ".join(kept) or None
 
 
 def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: bytes) -> Merge:

@@ -26,6 +26,7 @@ from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.apply import apply_plan
+from conbool_tui.transaction.asked import Asked
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.merge import Choices, Conflict, UndoConflictError
@@ -58,8 +59,8 @@ _KINDS: Mapping[str, type[ConboolError]] = {
 class Order:
     """What is to be done.
 
-    ``do``: apply (``plan``, ``probe_networks``), undo (``change_id``, ``choices`` about its conflicts) or recover (``now``: also
-    what waits for confirmation; ``accept``: files edited meanwhile stay as they are).
+    ``do``: apply (``plan``, ``probe_networks``), undo (``change_id``, ``choices`` about its conflicts, ``asked``: what was there when
+    they were made) or recover (``now``: also what waits for confirmation; ``accept``: files edited meanwhile stay as they are).
     """
 
     do: str
@@ -69,6 +70,7 @@ class Order:
     now: bool = False
     accept: bool = False
     choices: Choices = dataclasses.field(default_factory=dict)
+    asked: Asked = dataclasses.field(default_factory=dict)
 
 
 def perform(
@@ -104,6 +106,7 @@ def perform(
             progress,
             observer,
             choices=order.choices,
+            asked=order.asked,
             live_for=live_for,
             start_guard=start_guard,
         )
@@ -138,6 +141,7 @@ def order_to_json(order: Order) -> dict[str, Any]:
         "now": order.now,
         "accept": order.accept,
         "choices": [[path, key, choice] for (path, key), choice in order.choices.items()],
+        "asked": [[path, key, value] for (path, key), value in order.asked.items()],
     }
 
 
@@ -154,6 +158,7 @@ def order_from_json(document: Mapping[str, Any]) -> Order:
         document["now"],
         document["accept"],
         {(path, key): choice for path, key, choice in document["choices"]},
+        {(path, key): value for path, key, value in document["asked"]},
     )
 
 

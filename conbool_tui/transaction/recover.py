@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable, Optional
 
-from conbool_tui.errors import RollbackIncompleteError
+from conbool_tui.errors import ConboolError, RollbackIncompleteError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.receipt import ChangeState, ProgressSink, Receipt
@@ -67,6 +68,9 @@ def recover(
     found: Optional[Receipt] = None
     while True:
         with locked(host, store), deferred() as signals:
+            # What cannot be tidied up must not keep the old state from coming back.
+            with contextlib.suppress(ConboolError):
+                store.sweep()
             # Looked at again under the lock: the run that seemed to have crashed may just have ended.
             unfinished = to_do()
             if unfinished is None:

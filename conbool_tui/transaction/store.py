@@ -94,6 +94,13 @@ class Store:
 
     def _guard_parents(self) -> None:
         """Nobody else may be able to put another folder in the place of ours. Raises CheckFailedError."""
+        link = self.host.foreign_link(self.path)
+        if link is not None:
+            raise CheckFailedError(
+                f"{link}, through which {self.path} is reached, is a symbolic link of another user.",
+                "It could lead to backups of its owner's own later, and undo trusts those.",
+                "Give another --state-dir.",
+            )
         folder = posixpath.dirname(self.host.resolve(self.path))
         while True:
             info = self.host.stat(folder)
@@ -151,8 +158,9 @@ class Store:
 
     def sweep(self) -> None:
         """Remove folders of changes that were cut off before their first journal line: nothing had been
-        done. Only under the lock.
+        done; and what judging left in temporary places. Only under the lock.
         """
+        self.host.sweep_private()
         for change_id in self.ids():
             journal = posixpath.join(self.folder(change_id), "journal.jsonl")
             if not self.host.is_file(journal) or b"\n" not in self.host.read_bytes(journal):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Callable, Optional
 
-from conbool_tui.errors import ConboolError, UsageError
+from conbool_tui.errors import CheckFailedError, ConboolError, UsageError
 from conbool_tui.host import FileState, Host
-from conbool_tui.mail_system import MailSystem, Problem
 from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Plan
+from conbool_tui.postfix_config.value_lists import splitter
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.accepted import load_accepted
 from conbool_tui.transaction.apply import waits
+from conbool_tui.transaction.asked import Asked, still_meant
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.key_values import values_of
-from conbool_tui.transaction.lineage import bases_instead, set_later, shared_keys
+from conbool_tui.transaction.lineage import bases_instead, set_by_later, set_later, shared_keys
 from conbool_tui.transaction.live import LiveFor, real_live
 from conbool_tui.transaction.lock import locked, locked_configuration
 from conbool_tui.transaction.merge import (
@@ -33,9 +34,11 @@ from conbool_tui.transaction.preflight import entry_for, nothing_changed, requir
 from conbool_tui.transaction.receipts import OPEN_STATES, list_changes, receipt_of
 from conbool_tui.transaction.record import FileEntry, Record
 from conbool_tui.transaction.recover import SystemFor, recover
+from conbool_tui.transaction.references import dangling
 from conbool_tui.transaction.signals import deferred
 from conbool_tui.transaction.store import Store
-from conbool_tui.transaction.work import Observer, Tools, Work, bare, mail_files, reason_of, sentence
+from conbool_tui.transaction.system_state import SystemState
+from conbool_tui.transaction.work import Observer, Tools, Work, reason_of
 
 if TYPE_CHECKING:
     from conbool_tui.firewall.driver import LiveRules
@@ -50,6 +53,7 @@ def undo_change(
     observer: Optional[Observer] = None,
     *,
     choices: Optional[Choices] = None,
+    asked: Optional[Asked] = None,
     live_for: LiveFor = real_live,
     start_guard: StartGuard = start_process,
 ) -> Receipt:
@@ -70,14 +74,17 @@ def undo_change(
         system_for: gives the mail system a change belongs to.
         change_id: the change; the newest applied one that is no undo when None.
         choices: for conflicts, by path and key: "keep" what is there now or "put back" the value from before us.
+        asked: the values that were seen when choosing; a choice about a value that is not there any more does not count.
         live_for: gives the driver of a live target.
         start_guard: starts the process that takes an unconfirmed change back.
 
     Raises:
         UsageError: no such change, it is not applied, or a choice is none.
-        CheckFailedError: another change waits for confirmation.
+        CheckFailedError: another change waits for confirmation, or what stays would refer to a file or service that
+            goes away; nothing was changed.
         NeedsRootError, LockedError: it cannot begin.
-        UndoConflictError: later edits touch the same keys; nothing was changed.
+        UndoConflictError: later edits touch the same keys, with those that nobody chose about as they are now; nothing
+            was changed.
         CheckFailedError, RolledBackError, RollbackIncompleteError: as apply_plan.
     """
     check_choices(choices or {})
@@ -110,7 +117,7 @@ def undo_change(
                 start_guard,
             )
             tools.tell(Progress("check", f"Looking at what change {record.id} left.", 0, 1))
-            return _take_back(tools, record, choices or {})
+            return _take_back(tools, record, choices or {}, asked or {})
 
 
 def find_conflicts(
@@ -168,14 +175,16 @@ def _choose(receipts: list[Receipt], change_id: Optional[str]) -> Receipt:
     return chosen
 
 
-def _take_back(tools: Tools, old: Record, choices: Choices) -> Receipt:
+def _take_back(tools: Tools, old: Record, choices: Choices, asked: Asked) -> Receipt:
     with nothing_changed():
-        wishes = _wishes(tools.store, old, choices)
+        meant = still_meant(tools.host, old, tools.live, choices, asked)
+        wishes = _wishes(tools.store, old, meant)
         entries, conflicts = _entries(tools.host, old, wishes)
         rules = _Rules(tools.host, old, tools.live, wishes)
         found = _with_later(tools.store, old, [*rules.conflicts, *conflicts])
     if found:
         raise UndoConflictError(old.id, found)
+    _refuse_dangling(tools, old, entries)
     plan = _inverse(old.plan, entries, rules.targets, _ports(tools.store, old))
     # Taking back must not be taken back by itself; making a change effective again is a change as it was at first.
     seconds = _first(tools.store, old).plan.confirm_within if old.backward else 0
@@ -183,7 +192,7 @@ def _take_back(tools: Tools, old: Record, choices: Choices) -> Receipt:
     record = Record(
         tools.store.new_id(), plan, entries, (), old.id, _own_folders(tools.store, old), not old.backward
     )
-    state = _SystemState(tools, plan)
+    state = SystemState(tools, plan)
     work = Work(tools, record)
     return work.run(
         judge=list,
@@ -193,12 +202,31 @@ def _take_back(tools: Tools, old: Record, choices: Choices) -> Receipt:
     )
 
 
+def _refuse_dangling(tools: Tools, old: Record, entries: tuple[FileEntry, ...]) -> None:
+    """Raise CheckFailedError when what stays would refer to what goes away."""
+    receipts = list_changes(tools.host, tools.store.path)
+    ours = {path for receipt in receipts for path in receipt.files}
+    left = dangling(tools.host, old.plan.config_directory, entries, ours)
+    if not left:
+        return
+    later = sorted(set_by_later(tools.store, receipts, old, left), reverse=True)
+    first = f"Take back {' and '.join(later)} first." if later else ""
+    raise CheckFailedError(
+        f"Change {old.id} was not undone: what stays would refer to what it takes away. Nothing was changed.",
+        "\n".join(f"{path}: {key} refers to {name}" for (path, key), name in sorted(left.items())),
+        first or "Change these settings, or choose otherwise about what was edited since, and run again.",
+    )
+
+
 def _wishes(store: Store, old: Record, choices: Choices) -> Wishes:
     """The admin's choices, accepted keys among them, and the base values that count now. Raises ConboolError."""
     accepted = dict.fromkeys(load_accepted(store, old.id), KEEP)
     receipts = list_changes(store.host, store.path)
     return Wishes(
-        {**accepted, **choices}, bases_instead(store, receipts, old), shared_keys(store, receipts, old)
+        {**accepted, **choices},
+        bases_instead(store, receipts, old),
+        shared_keys(store, receipts, old),
+        frozenset(set_later(store, receipts, old)),
     )
 
 
@@ -210,7 +238,9 @@ def _with_later(store: Store, old: Record, conflicts: list[Conflict]) -> tuple[C
     found = []
     for conflict in conflicts:
         change_id, value = later.get(conflict.at, ("", None))
-        found.append(dataclasses.replace(conflict, later=change_id) if value == conflict.now else conflict)
+        # What is left of a list that somebody edited since may still be what the later change needs.
+        concerned = value == conflict.now or splitter(conflict.key.rsplit("/", 1)[-1]) is not None
+        found.append(dataclasses.replace(conflict, later=change_id) if concerned else conflict)
     return tuple(found)
 
 
@@ -246,59 +276,6 @@ class _Rules:
             self.targets += (LiveTarget(target.name, now, target.before),)
         else:
             self.conflicts.append(Conflict(target.name, "", target.before, target.after, now))
-
-
-class _SystemState:
-    """How the mail system stood before the undo: what was wrong already is no reason to refuse it."""
-
-    def __init__(self, tools: Tools, plan: Plan) -> None:
-        self._system: MailSystem = tools.system
-        self._host = tools.host
-        self._plan = plan
-        self._notes: list[str] = []
-        self._concerned = bool(mail_files(plan))
-        self.running = tools.host.live and self._concerned and self._runs()
-        # ready() also remembers what the system says now, for the comparison afterwards.
-        self._was_well = self.running and not self._ready() and not self._ask(bare(plan))
-
-    def _runs(self) -> bool:
-        try:
-            return self._system.running()
-        except ConboolError:
-            return False
-
-    def _ready(self) -> list[Problem]:
-        try:
-            return self._system.ready(self._plan)
-        except ConboolError as error:
-            return [Problem(reason_of(error))]
-
-    def _ask(self, plan: Plan) -> list[Problem]:
-        try:
-            return self._system.health(plan)
-        except ConboolError as error:
-            return [Problem(reason_of(error))]
-
-    def health_after(self) -> list[Problem]:
-        """Problems that are new; old ones become a note."""
-        problems = self._ask(self._plan)
-        if problems and not self._was_well:
-            self._notes.append(
-                "The mail system was not well before and is not now: " + sentence(problems[0].text)
-            )
-            return []
-        return problems
-
-    def message(self, record: Record) -> str:
-        """What the admin should know beside the success."""
-        notes = list(self._notes)
-        if self._host.live and self._concerned and not self.running:
-            notes.append("The mail system was not running: its files are back, nothing was reloaded.")
-        kept = [folder for folder in record.removed_folders if self._host.is_dir(folder)]
-        notes.extend(f"{folder} was kept: it holds files that are not ours." for folder in kept)
-        merged = [entry.path for entry in record.entries if not entry.keep_times and entry.after is not None]
-        notes.extend(f"Later edits in {path} were kept." for path in merged)
-        return " ".join(notes)
 
 
 def _entries(host: Host, old: Record, wishes: Wishes) -> tuple[tuple[FileEntry, ...], list[Conflict]]:

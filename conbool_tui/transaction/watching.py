@@ -132,6 +132,7 @@ class _Watch:
         self._start = start
         self._noted = noted
         self._stop = False
+        self._unheard = False
         self._asked = False
         self._before = noted.interrupts
         self._last = Progress("lock", "Starting the process that does the work.", 0, 1)
@@ -146,12 +147,17 @@ class _Watch:
             if not ended:
                 outcome = self._aftermath()
         except ConboolError:
-            mark_seen(self._host, self._store.path)
+            self._mark_seen()
             raise
-        mark_seen(self._host, self._store.path)
+        self._mark_seen()
         if isinstance(outcome, ConboolError):
             raise outcome
         return outcome
+
+    def _mark_seen(self) -> None:
+        # Whoever lost its terminal has nobody to tell: the next start does.
+        if not self._unheard:
+            mark_seen(self._host, self._store.path)
 
     def _once(self) -> tuple[bool, Outcome]:
         """Hand over and wait: whether there is an outcome (else the worker died), and which. Raises as ``_wait``."""
@@ -253,6 +259,7 @@ class _Watch:
                 self._progress(progress)
             except OSError:
                 self._progress = None
+                self._unheard = True
             except Exception:  # noqa: BLE001 - nobody waits any more: the outcome is what counts
                 self._progress = None
                 self._stop = True
@@ -262,15 +269,15 @@ class _Watch:
     def _aftermath(self) -> Optional[Receipt]:
         """What a worker left that died without a word, brought in order as the next start would."""
         found = self._change()
-        what = "The process that worked on it ended without a word (killed, or no memory was left)."
+        what = "The process that worked on it ended without a word (killed, or no memory or no disk space was left)."
         log.record(self._host, f"{self._order.do}: {what}")
         if found is None:
             if self._order.do == RECOVER:
                 return None
             raise RolledBackError(
                 "The process that does the work ended without a word before it began. Nothing was changed.",
-                "It was killed, or no memory was left.",
-                "Look at the system's messages (dmesg) and run again.",
+                "It was killed, or no memory or no disk space was left.",
+                "Look at the free space (df) and the system's messages (dmesg), and run again.",
             )
         found = self._settled(found)
         backward = self._order.do == RECOVER or found.id == self._open
@@ -284,7 +291,7 @@ class _Watch:
             raise RolledBackError(
                 f"{what} Change {found.id} is taken back and the old state is back.",
                 "The mail system works as before.",
-                "Look at the system's messages (dmesg) and run again.",
+                "Look at the free space (df) and the system's messages (dmesg), and run again.",
             )
         return found
 

@@ -31,6 +31,7 @@ from conbool_tui.host import FileState, Host
 from conbool_tui.mail_system import MailSystem, Problem
 from conbool_tui.plan import LiveTarget, Plan
 from conbool_tui.receipt import Progress, ProgressSink, Receipt
+from conbool_tui.support.credentials import hide_credentials
 from conbool_tui.transaction import live
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.deadline import Deadline
@@ -721,4 +722,4 @@ def reason_of(error: BaseException) -> str:
         return "it was stopped from the keyboard"
     if isinstance(error, MemoryError):
         return "memory ran out"
-    return str(error) or type(error).__name__
+    return hide_credentials(str(error)) or type(error).__name__

@@ -17,7 +17,7 @@ from conbool_tui.host import Host
 from conbool_tui.mail_system import MailTarget, Problem
 from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Plan, Step
 from conbool_tui.receipt import Receipt
-from conbool_tui.transaction import Choices, apply_plan, confirm_change, recover, undo_change
+from conbool_tui.transaction import Asked, Choices, apply_plan, confirm_change, recover, undo_change
 from conbool_tui.transaction.store import Store
 from conbool_tui.transaction.work import Observer
 
@@ -225,6 +225,7 @@ class Rig:
         observer: Optional[Observer] = None,
         *,
         choices: Optional[Choices] = None,
+        asked: Optional[Asked] = None,
     ) -> Receipt:
         return undo_change(
             self.host,
@@ -234,6 +235,7 @@ class Rig:
             None,
             observer,
             choices=choices,
+            asked=asked,
             live_for=FakeRules,
             start_guard=self.guard,
         )

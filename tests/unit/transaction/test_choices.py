@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from pathlib import Path
@@ -20,13 +21,25 @@ from conbool_tui.transaction import (
     PUT_BACK,
     UndoConflictError,
     accept,
+    asked_about,
     find_conflicts,
     list_changes,
 )
 from conbool_tui.transaction.lineage import prunable
 from conbool_tui.transaction.merge import take_back
 from conbool_tui.transaction.pruning import prune
-from tests.unit.transaction.rig import CONFIG, MAIN, RULES_BEFORE, STATE, TABLE, FakeRules, Rig
+from tests.unit.transaction.rig import (
+    BLOCK,
+    CONFIG,
+    FIREWALL,
+    MAIN,
+    MASTER,
+    RULES_BEFORE,
+    STATE,
+    TABLE,
+    FakeRules,
+    Rig,
+)
 
 
 def settings_plan(rig: Rig, **values: str) -> Plan:
@@ -77,6 +90,160 @@ def test_a_choice_about_rules(rig: Rig, choice: str, left: str) -> None:
     (conflict,) = find_conflicts(rig.host, STATE, first.id, live_for=FakeRules)
     rig.undo(choices={conflict.at: choice})
     assert rig.rules() == left
+
+
+@pytest.mark.parametrize("choice", [KEEP, PUT_BACK])
+def test_a_choice_is_about_the_value_that_was_seen(rig: Rig, choice: str) -> None:
+    first = rig.apply(rig.live_plan())
+    edit(rig, "relayhost", "[mine]")
+    rig.host.real(TABLE).write_bytes(b"mine\n")
+    (rig.firewall / "rules").write_text("mine\n")
+    seen = find_conflicts(rig.host, STATE, first.id, live_for=FakeRules)
+    choices = {conflict.at: choice for conflict in seen}
+    edit(rig, "relayhost", "[other]")
+    rig.host.real(TABLE).write_bytes(b"other\n")
+    (rig.firewall / "rules").write_text("other\n")
+    before = rig.tree(folder_times=True)
+    with pytest.raises(UndoConflictError) as told:
+        rig.undo(first.id, choices=choices, asked=asked_about(seen))
+    assert rig.tree(folder_times=True) == before
+    again = told.value.conflicts
+    assert {item.at: item.now for item in again} == {
+        (MAIN, "relayhost"): "[other]",
+        (TABLE, ""): "other\n",
+        (FIREWALL, ""): "other\n",
+    }
+    rig.undo(first.id, choices=choices, asked=asked_about(again))
+    assert value(rig, "relayhost") == ("[other]" if choice == KEEP else "")
+
+
+def test_a_value_that_a_later_change_set_again_is_its_own(rig: Rig) -> None:
+    ours = "[ours]"
+    first = rig.apply(settings_plan(rig, relayhost=ours))
+    rig.apply(settings_plan(rig, relayhost=""))
+    third = rig.apply(settings_plan(rig, relayhost=ours))
+    (conflict,) = find_conflicts(rig.host, STATE, first.id)
+    assert conflict.later == third.id
+    with pytest.raises(UndoConflictError):
+        rig.undo(first.id)
+    rig.undo(third.id)
+    rig.undo()
+    rig.undo(first.id)
+    assert value(rig, "relayhost") == ""
+
+
+def test_a_choice_that_still_holds_is_not_asked_for_again(rig: Rig) -> None:
+    first = rig.apply(settings_plan(rig, biff="yes", myorigin="ours", relayhost="[ours]"))
+    for name in ("biff", "myorigin", "relayhost"):
+        edit(rig, name, "mine")
+    seen = find_conflicts(rig.host, STATE, first.id)
+    choices = {conflict.at: PUT_BACK for conflict in seen}
+    edit(rig, "biff", "other")
+    # Somebody put our own value there again: nothing is left to choose, and it is taken back like any other.
+    edit(rig, "myorigin", "ours")
+    with pytest.raises(UndoConflictError) as told:
+        rig.undo(first.id, choices=choices, asked=asked_about(seen))
+    assert [item.at for item in told.value.conflicts] == [(MAIN, "biff")]
+    rig.undo(
+        first.id, choices={**choices, (MAIN, "biff"): KEEP}, asked=asked_about((*seen, *told.value.conflicts))
+    )
+    assert [value(rig, name) for name in ("biff", "myorigin", "relayhost")] == ["other", None, ""]
+
+
+def test_a_choice_nobody_was_asked_about_is_about_what_is_there(rig: Rig) -> None:
+    first = rig.apply()
+    edit(rig, "relayhost", "[mine]")
+    rig.undo(first.id, choices={(MAIN, "relayhost"): PUT_BACK}, asked={})
+    assert value(rig, "relayhost") == ""
+
+
+def test_what_stays_must_not_refer_to_what_goes_away(rig: Rig) -> None:
+    first = rig.apply()
+    second = rig.apply(settings_plan(rig, virtual_alias_maps="texthash:${config_directory}/conbool/policy"))
+    before = rig.tree(folder_times=True)
+    with pytest.raises(CheckFailedError, match="refer to what it takes away") as told:
+        rig.undo(first.id)
+    assert rig.tree(folder_times=True) == before
+    assert told.value.why == f"{MAIN}: virtual_alias_maps refers to {TABLE}"
+    assert told.value.todo == f"Take back {second.id} first."
+    rig.undo(second.id)
+    rig.undo(first.id)
+    assert not rig.host.exists(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "refers"),
+    [
+        ("default_transport", "lane:[192.0.2.1]", True),
+        ("default_transport", "my-lane:", False),
+        ("default_transport", "lane-2:", False),
+        ("virtual_alias_maps", "texthash:/etc/postfix/conbool/policy-2", False),
+        ("virtual_alias_maps", "hash:/srv/a, texthash:/etc/postfix/conbool/policy", True),
+        ("virtual_alias_maps", "hash:$config_directory/old_table", False),
+    ],
+)
+def test_edits_that_use_what_is_ours(rig: Rig, name: str, text: str, refers: bool) -> None:
+    plan = rig.plan()
+    block = "lane unix - - y - - smtp\n"
+    changes = tuple(
+        dataclasses.replace(change, after=block) if change.kind is ChangeKind.SERVICE_BLOCK else change
+        for change in plan.changes
+    )
+    files = tuple(
+        dataclasses.replace(item, after=(item.after or b"").replace(BLOCK.encode(), block.encode()))
+        if item.path == MASTER
+        else item
+        for item in plan.files
+    )
+    rig.apply(dataclasses.replace(plan, changes=changes, files=files))
+    edit(rig, name, text)
+    if refers:
+        with pytest.raises(CheckFailedError, match="refer to what it takes away"):
+            rig.undo()
+        edit(rig, name, "hash:/srv/a")
+    rig.undo()
+    assert value(rig, "smtp_tls_policy_maps") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "now", "left"),
+    [
+        ("header_checks", "regexp:ours", "pcre:mine, regexp:ours", "pcre:mine"),
+        (
+            "mime_header_checks",
+            "$header_checks, regexp:ours",
+            "$header_checks, regexp:ours, pcre:mine",
+            "$header_checks, pcre:mine",
+        ),
+        (
+            "smtpd_client_restrictions",
+            "permit_mynetworks, reject",
+            "sleep 1, permit_mynetworks, reject",
+            "sleep 1",
+        ),
+    ],
+)
+def test_a_list_that_was_not_set_before_us(rig: Rig, name: str, ours: str, now: str, left: str) -> None:
+    rig.apply(settings_plan(rig, **{name: ours}))
+    edit(rig, name, now)
+    rig.undo()
+    assert value(rig, name) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "now"),
+    [
+        # What was in force before us is not known here, and the rest of the list alone would let anybody relay.
+        ("smtpd_relay_restrictions", "permit_mynetworks, reject", "sleep 1, permit_mynetworks, reject"),
+        ("mime_header_checks", "regexp:ours", "regexp:ours, pcre:mine"),
+        ("header_checks", "regexp:ours", ""),
+    ],
+)
+def test_a_list_whose_rest_is_not_certain(rig: Rig, name: str, ours: str, now: str) -> None:
+    rig.apply(settings_plan(rig, **{name: ours}))
+    edit(rig, name, now)
+    with pytest.raises(UndoConflictError):
+        rig.undo()
 
 
 def test_an_undo_with_something_kept_can_be_undone(rig: Rig) -> None:
@@ -213,6 +380,20 @@ def ids(receipts: list[Receipt]) -> list[str]:
 
 def history(rig: Rig) -> list[Receipt]:
     return list_changes(rig.host, STATE)
+
+
+def test_undoing_removes_nothing_from_the_store(rig: Rig) -> None:
+    def kept() -> dict[str, bytes]:
+        top = rig.root / STATE.lstrip("/") / "changes"
+        return {str(path): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+    first = rig.apply()
+    before = kept()
+    undo = rig.undo(first.id)
+    between = kept()
+    assert before.items() <= between.items()
+    rig.undo(undo.id)
+    assert between.items() <= kept().items()
 
 
 def test_only_what_is_over_is_pruned(rig: Rig) -> None:

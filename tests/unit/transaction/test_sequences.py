@@ -5,6 +5,8 @@ there, and after the last undo nothing of ours is left.
 from __future__ import annotations
 
 import dataclasses
+import random
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from conbool_tui.answers import Answers
+from conbool_tui.errors import CheckFailedError
 from conbool_tui.facts import PostfixFacts
 from conbool_tui.planners.postfix import plan_postfix
 from conbool_tui.planners.postfix.lists import splitter
 from conbool_tui.postfix_config import MainCf, MasterCf, ServiceEntry
 from conbool_tui.receipt import ChangeState, Receipt
-from conbool_tui.transaction import KEEP, PUT_BACK, UndoConflictError, list_changes
+from conbool_tui.transaction import KEEP, PUT_BACK, Conflict, UndoConflictError, list_changes
 from tests.unit.planners.facts_builder import DIRECTORY, facts_for
 from tests.unit.planners.strategies import Site, hosts, some_answers
 from tests.unit.transaction.rig import MAIN, MASTER, STATE, Rig
@@ -112,35 +115,57 @@ class World:
     def standing(self) -> list[Receipt]:
         return [item for item in list_changes(self.rig.host, STATE) if item.state is ChangeState.APPLIED]
 
-    def undo(self, change_id: str, *, last: bool = False) -> None:
-        """Take a change back: a conflict names what it is about and changes nothing, and the admin keeps what is his."""
+    def in_force(self) -> list[str]:
+        return [item.id for item in self.standing() if not item.undo_of]
+
+    def undo(self, change_id: str, *, brave: bool) -> None:
+        """Take a change back. What is asked changes nothing, and the admin keeps what is his.
+
+        Args:
+            brave: the admin puts values back also where a later change is named that is to be taken back first.
+        """
+        note(f"undo {change_id}, brave: {brave}")
+        asked = self.tried(change_id, {})
+        if not asked or (not brave and any(conflict.later for conflict in asked)):
+            return
+        mine = {entry for entries in self.entries.values() for entry in entries}
+        choices = {}
+        for conflict in asked:
+            now = conflict.now or ""
+            his = bool(conflict.key) and (
+                now == self.settings.get(conflict.key) or any(entry in now for entry in mine)
+            )
+            choices[conflict.at] = KEEP if his else PUT_BACK
+            # Only what the admin or a later change touched is asked about.
+            assert his or conflict.later or self.redone, conflict
+        # What was put back on top of younger changes may be what these meet when they are taken back.
+        self.redone = self.redone or PUT_BACK in choices.values()
+        note(f"{change_id}: {choices}")
+        assert self.tried(change_id, choices) == ()
+        if change_id in {item.id for item in self.standing()}:
+            # What would come back needs something that was taken away in the meantime: it stays as it is.
+            assert self.tried(change_id, dict.fromkeys(choices, KEEP)) == ()
+
+    def tried(self, change_id: str, choices: dict[tuple[str, str], str]) -> tuple[Conflict, ...]:
+        """What an undo asks about; empty when it is done, or refused because what stays needs what goes away."""
         before = self.rig.tree(folder_times=True)
-        note(f"undo {change_id}")
+        refused = ""
         try:
-            self.rig.undo(change_id)
+            self.rig.undo(change_id, choices=choices)
         except UndoConflictError as error:
             assert self.rig.tree(folder_times=True) == before
-            mine = {item for name in self.entries for item in self.entries[name]}
-            if not last and any(conflict.later for conflict in error.conflicts):
-                # The admin follows the advice: the later change is to be taken back first.
-                return
-            asked = {}
-            for conflict in error.conflicts:
-                now = conflict.now or ""
-                his = bool(conflict.key) and (
-                    now == self.settings.get(conflict.key) or any(entry in now for entry in mine)
-                )
-                asked[conflict.at] = KEEP if his else PUT_BACK
-                # Only what the admin or a later change touched is asked about.
-                assert his or conflict.later or self.redone, conflict
-            # What was put back on top of younger changes may be what these meet when they are taken back.
-            self.redone = self.redone or PUT_BACK in asked.values()
-            note(f"{change_id}: {asked}")
-            self.rig.undo(change_id, choices=asked)
+            return error.conflicts
+        except CheckFailedError as error:
+            assert self.rig.tree(folder_times=True) == before
+            refused = error.why
+            note(f"refused: {refused}")
+        assert not refused or " refers to " in refused
         self.check()
+        return ()
 
     def check(self) -> None:
-        """The admin's edits are there."""
+        """The admin's edits are there, and nothing refers to a table or a service of ours that is not."""
+        self.whole()
         main = self.main()
         for name, value in self.settings.items():
             assert main.get(name) == value, (name, main.get(name), value)
@@ -152,6 +177,17 @@ class World:
         for line in self.notes:
             assert line in self.rig.data(MAIN).split(b"\n")
 
+    def whole(self) -> None:
+        """Every table and service of ours that is named is there: Postfix would defer mail otherwise."""
+        main, services = self.main(), MasterCf.parse(self.rig.data(MASTER)).services()
+        names = {service.name for service in services}
+        texts = [main.get(name) or "" for name in main.names()]
+        for text in [*texts, *(" ".join(service.args) for service in services)]:
+            for table in re.findall(r"/(conbool/[\w.-]+)", text):
+                assert self.rig.host.exists(f"{DIRECTORY}/{table}"), text
+            for service in re.findall(r"(?<![\w./-])(conbool-[a-z-]+)(?=[:,\s]|$)", text):
+                assert service in names, text
+
 
 @settings(
     max_examples=50,
@@ -159,8 +195,8 @@ class World:
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(site=hosts(), steps=STEPS)
-def test_sequences(site: Site, steps: list[tuple[str, object]]) -> None:
+@given(site=hosts(), steps=STEPS, chance=st.randoms(use_true_random=False))
+def test_sequences(site: Site, steps: list[tuple[str, object]], chance: random.Random) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder, "root"), site)
         for what, how in steps:
@@ -174,7 +210,7 @@ def test_sequences(site: Site, steps: list[tuple[str, object]]) -> None:
                     chosen = changes[int(str(how)) % len(changes)]
                     # In force again on top of younger changes: what it meets there may be theirs.
                     world.redone = world.redone or bool(chosen.undo_of)
-                    world.undo(chosen.id)
+                    world.undo(chosen.id, brave=chance.random() < 0.5)
             elif what == "note":
                 world.comment(int(str(how)))
             elif what == "setting":
@@ -182,9 +218,13 @@ def test_sequences(site: Site, steps: list[tuple[str, object]]) -> None:
             else:
                 world.append(str(how))
             world.check()
-        order = [item.id for item in world.standing() if not item.undo_of]
-        for change_id in order:
-            world.undo(change_id, last=True)
+        while world.in_force():
+            order = world.in_force()
+            chance.shuffle(order)
+            for change_id in order:
+                world.undo(change_id, brave=True)
+            # Where one needs another to go first, the other can go.
+            assert len(world.in_force()) < len(order)
         nothing_of_ours(world)
 
 

@@ -125,7 +125,14 @@ def test_a_plan_survives_exactly() -> None:
         if field.default is not dataclasses.MISSING:
             assert getattr(plan, field.name) != field.default, f"{field.name} is not put to the test"
     order = Order(
-        APPLY, plan, ("192.0.2.0/24", "2001:db8::/32"), "id", True, True, {("/p", "k\udce9"): "keep"}
+        APPLY,
+        plan,
+        ("192.0.2.0/24", "2001:db8::/32"),
+        "id",
+        True,
+        True,
+        {("/p", "k\udce9"): "keep"},
+        {("/p", "k\udce9"): None, ("/p", ""): "x\udce9"},
     )
     plain = Order(APPLY)
     assert all(
@@ -654,7 +661,7 @@ def test_an_order_that_cannot_be_understood(rig: WorkerRig, damage: bytes) -> No
         rig.start_worker(host, state_dir, job_id)
 
     before = rig.tree()
-    with pytest.raises(HostError, match="cannot be understood"):
+    with pytest.raises(CheckFailedError, match="cannot be understood"):
         Session(rig.host, STATE, start_worker=start).apply(rig.plan())
     assert rig.tree() == before
 
