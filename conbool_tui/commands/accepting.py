@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conbool_tui import log, render
+from conbool_tui.commands import finishing
 from conbool_tui.commands.context import Context
 from conbool_tui.errors import ExitCode
 
@@ -11,6 +12,8 @@ def accept(context: Context) -> int:
     """Show what differs, ask, record it."""
     session = context.session
     session.require_root("Accepting what differs")
+    # What a cut-off change left half written is nobody's wish.
+    finishing.finish(context)
     found = session.drift()
     names = [f"{item.path}: {item.key}" if item.key else item.path for item in found]
     if not found:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional
 
 from conbool_tui import log, render
 from conbool_tui.answers import Answers
-from conbool_tui.commands import choosing, confirming
+from conbool_tui.commands import choosing, confirming, finishing
 from conbool_tui.commands.context import STDIN_NAMES, Context, answers_given, piped, required_answers
-from conbool_tui.errors import ConboolError, ExitCode, RollbackIncompleteError, UsageError
+from conbool_tui.errors import ConboolError, ExitCode, UsageError
 from conbool_tui.plan import Plan
-from conbool_tui.receipt import ChangeState, Receipt
+from conbool_tui.receipt import ChangeState
 
 
 def apply(context: Context) -> int:
     """Plan, show, ask, apply."""
     context.session.require_root("Applying a plan")
     if not context.options.recorded:
-        return _plan_and_apply(context, required_answers(context.options))
-    if answers_given(context.options) is not None:
+        return _plan_and_apply(context, required_answers(context))
+    if answers_given(context) is not None:
         raise UsageError(
             "--recorded takes the answers of what is in force, and other answers were given, too.",
             "",
@@ -51,7 +50,7 @@ def _network_list(context: Context) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _plan_and_apply(context: Context, answers: Answers) -> int:
     session = context.session
-    _finish_interrupted(context)
+    finishing.finish(context)
     plan = session.plan(answers)
     context.say(render.plan_text(plan))
     if plan.empty:
@@ -94,16 +93,19 @@ def undo(context: Context) -> int:
     session.require_root("Taking a change back")
     if context.options.accept:
         return _close(context)
-    _finish_interrupted(context)
+    finishing.finish(context)
     found = session.undo_target(context.options.id)
     context.say(render.history_text([found]))
-    choices = choosing.chosen(context, session.conflicts(found.id))
+    conflicts = session.conflicts(found.id)
+    given = choosing.given(context, conflicts)
+    choices = choosing.ask(context, conflicts, given)
     if not context.options.yes and not context.confirmed(f"Take back {found.id} now?", "--yes"):
         context.say("Nothing was changed.")
         return _nothing(context, ExitCode.PENDING)
     log.record(session.host, f"undo: {found.id}")
     try:
-        receipt = session.undo(found.id, context.progress, choices=choices)
+        asked = [conflict for conflict in conflicts if conflict.at not in given]
+        receipt = choosing.undo(context, found.id, choices, asked)
     except ConboolError as error:
         log.record(session.host, "undo failed: " + "\n".join(error.lines()))
         raise
@@ -134,30 +136,3 @@ def _close(context: Context) -> int:
         return _nothing(context, ExitCode.DONE)
     context.report(receipt, "undo --accept")
     return ExitCode.DONE
-
-
-def _finish_interrupted(context: Context) -> None:
-    """Bring a change that was cut off (power, kill) to its end before anything new begins. Raises as
-    Session.recover.
-    """
-    found = context.session.unfinished()
-    if found is None:
-        return
-    if found.state is ChangeState.RUNNING:
-        context.say("An earlier change is still being worked on; waiting for its end.")
-    else:
-        context.say("An earlier change was not finished; it is taken back first.")
-    try:
-        receipt: Optional[Receipt] = context.session.recover(context.progress)
-    except RollbackIncompleteError as error:
-        command = f"conbool-tui undo {found.id} --accept"
-        if context.options.yes or not choosing.may_ask(context):
-            by_hand = f"{error.todo}\nOr leave what was edited as it is and close the change: {command}"
-            raise RollbackIncompleteError(error.what, error.why, by_hand) from None
-        context.say(render.error_lines(error))
-        if not context.confirmed("Leave what was edited as it is now, and close that change?", command):
-            raise
-        receipt = context.session.recover(context.progress, accept=True)
-    if receipt is not None:
-        log.record(context.session.host, f"recover: {receipt.id} {receipt.state.value}")
-        context.say(f"Change {receipt.id}: {receipt.state.value}. {receipt.message}".rstrip())

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from conbool_tui import render
 from conbool_tui.commands.context import Context, reads_stdin
 from conbool_tui.errors import UsageError
-from conbool_tui.transaction import KEEP, PUT_BACK
+from conbool_tui.transaction import KEEP, PUT_BACK, UndoConflictError
 
 if TYPE_CHECKING:
+    from conbool_tui.receipt import Receipt
     from conbool_tui.transaction import Conflict
 
 Chosen = dict[tuple[str, str], str]
@@ -19,15 +20,42 @@ _ALL = ""
 _FLAGS = (("--keep-mine", "keep_mine", KEEP), ("--put-back", "put_back", PUT_BACK))
 
 
-def chosen(context: Context, conflicts: Sequence[Conflict]) -> Chosen:
-    """The choices about the conflicts: those given as flags, and on a terminal what the admin says about the others.
+def undo(context: Context, change_id: str, choices: Chosen, asked: Sequence[Conflict]) -> Receipt:
+    """Take a change back. What was edited again since somebody chose about it is asked about again, on a terminal.
 
-    Without a terminal, or with ``--yes``, a conflict nobody chose about stays one: the undo then stops and lists it.
+    Args:
+        choices: by path and key.
+        asked: the conflicts that were shown; the choices about others stand for whatever is there.
 
     Raises:
-        UsageError: a flag names something that was not edited since, or flags contradict each other.
+        ConboolError: as Session.undo.
     """
-    found = _given(context, conflicts)
+    shown = {conflict.at: conflict for conflict in asked}
+    while True:
+        try:
+            return context.session.undo(
+                change_id, context.progress, choices=choices, asked=tuple(shown.values())
+            )
+        except UndoConflictError as error:
+            unanswered = any(item.at in shown and item.at not in choices for item in error.conflicts)
+            if unanswered or not may_ask(context):
+                raise
+            context.say("\nSomething was edited again since you chose. Nothing was changed so far.")
+            shown.update((conflict.at, conflict) for conflict in error.conflicts)
+            again = {conflict.at for conflict in error.conflicts}
+            choices = ask(
+                context,
+                error.conflicts,
+                {at: choice for at, choice in choices.items() if at not in again},
+            )
+
+
+def ask(context: Context, conflicts: Sequence[Conflict], given: Chosen) -> Chosen:
+    """The choices about the conflicts: those given, and on a terminal what the admin says about the others.
+
+    Without a terminal, or with ``--yes``, a conflict nobody chose about stays one: the undo then stops and lists it.
+    """
+    found = dict(given)
     for number, conflict in enumerate(conflicts, 1):
         if conflict.at in found or not may_ask(context):
             continue
@@ -47,7 +75,12 @@ def chosen(context: Context, conflicts: Sequence[Conflict]) -> Chosen:
     return found
 
 
-def _given(context: Context, conflicts: Sequence[Conflict]) -> Chosen:
+def given(context: Context, conflicts: Sequence[Conflict]) -> Chosen:
+    """The choices given as flags.
+
+    Raises:
+        UsageError: a flag names something that was not edited since, or flags contradict each other.
+    """
     known = {_name(conflict): conflict.at for conflict in conflicts}
     found: Chosen = {}
     for_all = [choice for _, dest, choice in _FLAGS if _ALL in (getattr(context.options, dest) or ())]

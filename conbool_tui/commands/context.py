@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import select
 import sys
@@ -13,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from conbool_tui import answers_file, keyboard, log, render
+from conbool_tui import answers_file, keyboard, log, render, site_config
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import Tree
 from conbool_tui.answers_schema import FIELDS, FLAG_PREFIX
@@ -60,8 +61,13 @@ class Context:
             sys.stderr.flush()
 
     def progress(self, progress: Progress) -> None:
-        """Show one step of a running transaction."""
-        self.say(f"[{progress.done}/{progress.total}] {render.printable(progress.text)}")
+        """Show one step of a running transaction. Raises OSError: the terminal is gone, so nobody will hear how it ends."""
+        try:
+            sys.stderr.write(f"[{progress.done}/{progress.total}] {render.printable(progress.text)}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                raise
 
     def report(self, receipt: Receipt, what: str) -> None:
         """Write down and show what a change came to.
@@ -133,26 +139,28 @@ def flags_given(options: argparse.Namespace) -> Tree:
     return tree
 
 
-def answers_given(options: argparse.Namespace) -> Optional[Answers]:
-    """The answers from file and flags, the flags winning; None when neither was given.
+def answers_given(context: Context) -> Optional[Answers]:
+    """The answers from flags, file and site defaults, the former winning; None when neither flags nor a file were given.
 
     Raises:
         UsageError: the file cannot be read, or an answer cannot be used.
     """
-    flags = flags_given(options)
-    if options.answers is None:
-        only_instance = set(flags) == {("instance",)}
-        return answers_file.build(flags) if flags and not only_instance else None
-    source, data = _read(options.answers)
-    return answers_file.build(answers_file.merged(answers_file.read(data, source), flags))
+    flags = flags_given(context.options)
+    tree: Tree = {}
+    if context.options.answers is not None:
+        source, data = _read(context.options.answers)
+        tree = answers_file.read(data, source)
+    elif not set(flags) - {("instance",)}:
+        return None
+    return answers_file.build(answers_file.merged(site_config.load(context.session.host), tree, flags))
 
 
-def required_answers(options: argparse.Namespace) -> Answers:
-    """The answers from file and flags. Raises UsageError as ``answers_given``, and when neither was given."""
-    answers = answers_given(options)
+def required_answers(context: Context) -> Answers:
+    """The answers from flags, file and site defaults. Raises UsageError as ``answers_given``, and when neither was given."""
+    answers = answers_given(context)
     if answers is None:
         raise UsageError(
-            f"conbool-tui {options.command} needs answers.",
+            f"conbool-tui {context.options.command} needs answers.",
             "They say what is to be set up; nothing is guessed.",
             "Give --answers FILE or flags such as --domains example.com; conbool-tui answers --example "
             "prints a file to start from.",

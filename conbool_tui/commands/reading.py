@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from conbool_tui import __version__, answers_file, answers_schema, log, plan_script, render
+from conbool_tui.commands import finishing
 from conbool_tui.commands.context import Context, answers_given, required_answers
 from conbool_tui.errors import ExitCode, UsageError
 from conbool_tui.findings import Status
@@ -12,6 +13,7 @@ from conbool_tui.findings import Status
 
 def detect(context: Context) -> int:
     """Print what was found."""
+    finishing.tell(context)
     facts = context.session.detect(context.options.instance)
     if context.wants_json:
         context.data_json(render.facts_json(facts))
@@ -22,7 +24,8 @@ def detect(context: Context) -> int:
 
 def plan(context: Context) -> int:
     """Print what would be done; 2 when there is something to do."""
-    answers = required_answers(context.options)
+    finishing.tell(context)
+    answers = required_answers(context)
     made = context.session.plan(answers)
     if context.wants_json:
         context.data_json(render.plan_json(made))
@@ -37,8 +40,9 @@ def plan(context: Context) -> int:
 
 def check(context: Context) -> int:
     """Print what the checks found; 3 when one failed."""
+    finishing.tell(context)
     started = datetime.datetime.now(datetime.timezone.utc)
-    findings = context.session.check(answers_given(context.options), context.progress)
+    findings = context.session.check(answers_given(context), context.progress)
     if context.options.transcript is not None:
         from conbool_tui.checks.transcript import transcript_text
 
@@ -54,6 +58,7 @@ def check(context: Context) -> int:
 
 def history(context: Context) -> int:
     """Print all recorded changes, newest first, or the journal of one."""
+    finishing.tell(context)
     if context.options.show is not None:
         context.data(render.printable(context.session.journal(context.options.show), keep="\n"))
         return ExitCode.DONE

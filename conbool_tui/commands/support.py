@@ -15,7 +15,7 @@ def support_bundle(context: Context) -> int:
     from conbool_tui.support.bundle import archive, collect
 
     options = context.options
-    parts = collect(context.session, answers_given(options))
+    parts = collect(context.session, answers_given(context))
     if options.show:
         for part in parts:
             context.data(

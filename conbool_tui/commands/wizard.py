@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from typing import TYPE_CHECKING
 
+from conbool_tui import site_config
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import Host
@@ -52,9 +54,13 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
             "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
         ) from None
 
+    begin = site_config.answers(host)
+    if options.instance is not None:
+        begin = dataclasses.replace(begin, instance=options.instance)
+
     def open_session() -> Session:
         from conbool_tui.session import Session
 
         return Session(host, options.state_dir, options.mail_system)
 
-    return run_wizard(open_session, None if options.instance is None else Answers(instance=options.instance))
+    return run_wizard(open_session, None if begin == Answers() else begin)

@@ -33,6 +33,8 @@ class EditedSession(FakeSession):
     """A change with later edits."""
 
     given: Optional[Choices] = None
+    asked: Sequence[Conflict] = ()
+    edited_again: Optional[Conflict] = None
     broken = False
     accepted: Sequence[str] = ()
     drifted: tuple[Drift, ...] = (Drift("x", MAIN, "relayhost", "a", "b", "now"),)
@@ -50,8 +52,12 @@ class EditedSession(FakeSession):
         progress: Optional[ProgressSink] = None,
         *,
         choices: Optional[Choices] = None,
+        asked: Sequence[Conflict] = (),
     ) -> Receipt:
-        type(self).given = choices
+        type(self).given, type(self).asked = choices, list(asked)
+        again = self.edited_again
+        if again is not None and (again not in asked or again.at not in (choices or {})):
+            raise UndoConflictError(RECEIPT.id, [again])
         left = [item for item in CONFLICTS if item.at not in (choices or {})]
         if left:
             raise UndoConflictError(RECEIPT.id, left)
@@ -140,6 +146,32 @@ def test_each_is_asked_on_a_terminal(
     assert session.given == dict(zip([item.at for item in CONFLICTS], [KEEP, PUT_BACK, KEEP]))
     told = capsys.readouterr().err
     assert "before us: no" in " ".join(told.split())
+
+
+def test_what_was_edited_again_meanwhile_is_asked_about_again(
+    session: type[EditedSession], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = iter(["p", "k", "k"])
+    session.edited_again = Conflict(MAIN, "relayhost", "", "[ours]", "[newer]")
+    monkeypatch.setattr(choosing, "may_ask", lambda context: True)
+    monkeypatch.setattr("conbool_tui.commands.context.Context.typed", lambda self, question: next(said))
+    monkeypatch.setattr("conbool_tui.commands.context.Context.confirmed", lambda self, *words: True)
+    assert cli.main(["undo", "--keep-mine", f"{MAIN}:biff"]) == ExitCode.DONE
+    assert session.given == dict.fromkeys([item.at for item in CONFLICTS], KEEP)
+    # A flag is about whatever is there; what was typed is about what was shown.
+    assert list(session.asked) == [session.edited_again, CONFLICTS[2]]
+    assert "[newer]" in capsys.readouterr().err
+
+
+def test_no_answer_about_what_was_edited_again_changes_nothing(
+    session: type[EditedSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter(["p", "p", "p", ""])
+    session.edited_again = Conflict(MAIN, "relayhost", "", "[ours]", "[newer]")
+    monkeypatch.setattr(choosing, "may_ask", lambda context: True)
+    monkeypatch.setattr("conbool_tui.commands.context.Context.typed", lambda self, question: next(said))
+    monkeypatch.setattr("conbool_tui.commands.context.Context.confirmed", lambda self, *words: True)
+    assert cli.main(["undo"]) == ExitCode.ROLLBACK_INCOMPLETE
 
 
 def test_a_cut_off_change_with_edits_can_be_closed(
