@@ -566,11 +566,20 @@ class WizardState:
     @property
     def last_applied(self) -> Optional[Receipt]:
         """The newest change this run made that still stands."""
-        undone = {receipt.undo_of for receipt in self.receipts if receipt.undo_of}
         for receipt in reversed(self.receipts):
-            if receipt.state is ChangeState.APPLIED and not receipt.undo_of and receipt.id not in undone:
+            if receipt.state is ChangeState.APPLIED and not receipt.undo_of and not self.taken_back(receipt.id):
                 return receipt
         return None
+
+    def taken_back(self, change_id: str) -> bool:
+        """Whether this run has taken a change back, and not put it in force again since."""
+        taken = False
+        for receipt in self.receipts:
+            if self._in_force_again.get(receipt.id) == change_id:
+                taken = False
+            elif receipt.undo_of == change_id and receipt.state is ChangeState.APPLIED:
+                taken = True
+        return taken
 
     @property
     def exit_code(self) -> int:

@@ -31,6 +31,7 @@ class ApplyScreen(WizardScreen):
         super().__init__(step)
         self._phases: list[Line] = []
         self._head = Line("")
+        self._in_force: Optional[Receipt] = None
 
     def body(self) -> ComposeResult:
         """One pane."""
@@ -70,6 +71,16 @@ class ApplyScreen(WizardScreen):
     def first_focus(self) -> Optional[str]:
         """Not yet."""
         return "#do-back"
+
+    def resumed(self) -> None:
+        """Say so when the change was taken back meanwhile, from the History."""
+        super().resumed()
+        if self._in_force is not None and self.wizard.state.taken_back(self._in_force.id):
+            self._head = status_line(Status.WARN, f"Change {self._in_force.id} was taken back since.")
+            self._in_force, self._phases = None, []
+            self._draw(Line("Go back to Review with Esc to look at the plan again."))
+            self.set_reason("apply", "go back to Review first: the plan is worked out again there")
+            self.set_reason("next", "nothing is applied any more")
 
     # --- the transaction
 
@@ -180,6 +191,7 @@ class ApplyScreen(WizardScreen):
         self.query_one("#do-back").focus()
 
     def _applied(self, receipt: Receipt) -> None:
+        self._in_force = receipt
         self.wizard.state.draft.keep()
         self._head = status_line(Status.OK, f"Applied as change {receipt.id}.")
         self._draw(

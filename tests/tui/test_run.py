@@ -253,6 +253,22 @@ async def test_history_shows_details_and_undoes_after_a_question(wizard: Start) 
     )
 
 
+async def test_apply_says_so_when_its_change_was_taken_back_from_the_history(wizard: Start) -> None:
+    async with wizard() as driver:
+        await driver.to("Apply")
+        await driver.push("Apply now")
+        assert "Applied as change" in driver.text()
+        await driver.push("History")
+        await driver.push("Undo this change")
+        await driver.push("Undo")
+        assert "was taken back" in driver.pane("#detail")
+        await driver.press("escape")
+        assert driver.title.startswith("Step 9 of 11 - Apply")
+        assert "was taken back since" in driver.pane("#progress")
+        assert driver.button("next").reason == "nothing is applied any more"
+        assert driver.app.state.last_applied is None
+
+
 async def test_review_with_a_content_filter_shows_where_mail_goes(wizard: Start) -> None:
     async with wizard(FakeSession(host_facts(present(with_filter())))) as driver:
         assert "smtp-amavis" in driver.text()
