@@ -33,6 +33,18 @@ def pytest_collection_modifyitems(
         items.sort(key=_longest_first(items))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One release for a test that is ``in_turns``."""
+    if "suite" not in metafunc.fixturenames or not metafunc.definition.get_closest_marker("in_turns"):
+        return
+    tests = [name for name in vars(metafunc.module) if name.startswith("test_")]
+    suites = chosen_suites()
+    turn = tests.index(metafunc.definition.originalname) % len(suites)
+    # A mark, because parameters given otherwise do not take the place of the fixture's own.
+    metafunc.definition.add_marker(pytest.mark.parametrize("suite", [suites[turn]], indirect=True))
+
+
 def _group(item: pytest.Item) -> str:
     """The name for the tests that share something with this one; empty for a test that has its machine for itself."""
     if HERE not in item.path.parents or not isinstance(item, pytest.Function):

@@ -26,6 +26,10 @@ one_release = pytest.mark.parametrize("suite", [ONE], indirect=True)
 """For what does not depend on the release and takes long: tried with one."""
 
 
+in_turns = pytest.mark.in_turns
+"""For tests of a module that need not run on every release: each takes one, the next one the next."""
+
+
 def spread(names: str, values: Sequence[Any], everywhere: Sequence[Any] = ()) -> pytest.MarkDecorator:
     """Parameters for ``suite`` and ``names``: each of ``values`` with one release, in turn, and ``everywhere`` with all.
 

@@ -22,7 +22,10 @@ from .lab import Lab
 from .machine import APP
 from .postfix import PostfixMachine, PostfixSite
 from .product import write_answers
+from .releases import in_turns
 from .snapshot import Entry, differences
+
+pytestmark = in_turns
 
 STATE = "/var/lib/conbool-tui"
 LOG = "/var/log/conbool-tui/conbool-tui.log"

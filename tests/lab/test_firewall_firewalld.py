@@ -27,7 +27,7 @@ from .firewall import (
 )
 from .lab import CONBOOL_NETWORK4, CONBOOL_NETWORK6, Lab
 from .machine import Machine
-from .releases import one_release
+from .releases import in_turns, one_release
 
 pytestmark = pytest.mark.lab
 
@@ -153,6 +153,7 @@ def test_packets_before_after_and_after_removal(lab: Lab, suite: str) -> None:
     assert listed(machine, ours=True) == [[], []]
 
 
+@in_turns
 def test_rules_last_over_a_restart(lab: Lab, suite: str) -> None:
     machine = firewalld_machine(lab, suite)
     live = Driver(machine, NAME)
@@ -169,6 +170,7 @@ def test_rules_last_over_a_restart(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == OPEN
 
 
+@in_turns
 def test_reload_would_drop_what_only_the_daemon_knows(lab: Lab, suite: str) -> None:
     """Why the driver never reloads, and uses no ipset: both facts about firewalld itself."""
     machine = firewalld_machine(lab, suite, *ADMIN)
@@ -209,6 +211,7 @@ def test_listed_networks_are_never_refused_while_rules_come_change_and_go(lab: L
     assert not seen.failures
 
 
+@in_turns
 def test_zones_of_interfaces_sources_and_trust(lab: Lab, suite: str) -> None:
     machine = firewalld_machine(
         lab,
@@ -357,6 +360,7 @@ def test_failures_leave_everything_as_it_was(lab: Lab, suite: str) -> None:
     assert picture(lab, machine) == CLOSED
 
 
+@in_turns
 def test_firewalld_stopped_or_gone(lab: Lab, suite: str) -> None:
     machine = firewalld_machine(lab, suite)
     live = Driver(machine, NAME)

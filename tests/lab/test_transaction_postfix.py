@@ -20,6 +20,7 @@ from . import messages
 from .lab import Lab
 from .machine import APP
 from .postfix import PostfixMachine
+from .releases import in_turns
 from .snapshot import Entry, differences
 
 FOREIGN = "someone@outside-a.example"
@@ -193,6 +194,7 @@ def test_a_failure_at_every_live_step_leaves_the_old_state(clean: Rig) -> None:
     assert clean.delivers()
 
 
+@in_turns
 @pytest.mark.parametrize("action", ["apply", "undo"])
 def test_kill_9_is_old_or_new_after_the_next_start(clean: Rig, action: str) -> None:
     old = clean.tree()
@@ -214,6 +216,7 @@ def test_kill_9_is_old_or_new_after_the_next_start(clean: Rig, action: str) -> N
         assert clean.same(old)
 
 
+@in_turns
 @pytest.mark.parametrize("number", [1, 15])
 def test_hangup_and_terminate_roll_back(clean: Rig, number: int) -> None:
     before = clean.tree()
@@ -222,6 +225,7 @@ def test_hangup_and_terminate_roll_back(clean: Rig, number: int) -> None:
     assert clean.same(before)
 
 
+@in_turns
 def test_a_configuration_that_kills_the_master_is_taken_back_and_postfix_started(clean: Rig) -> None:
     before = clean.tree()
     answer = clean.do("apply", only=True, settings={"default_process_limit": "many"})
@@ -230,6 +234,7 @@ def test_a_configuration_that_kills_the_master_is_taken_back_and_postfix_started
     assert clean.delivers()
 
 
+@in_turns
 def test_a_daemon_that_dies_of_the_configuration_is_noticed(clean: Rig) -> None:
     """postconf(1) accepts it; smtpd(8) would answer every client with an error."""
     before = clean.tree()
@@ -271,6 +276,7 @@ def test_a_bad_candidate_is_refused_before_anything_is_touched(
     assert differences(before, clean.tree()) == []
 
 
+@in_turns
 def test_not_running(clean: Rig) -> None:
     before = clean.tree()
     clean.machine.postfix_stop()
@@ -284,6 +290,7 @@ def test_not_running(clean: Rig) -> None:
         clean.machine.postfix_start()
 
 
+@in_turns
 def test_broken_main_cf(clean: Rig) -> None:
     machine = clean.machine
     good = machine.read(MASTER)
@@ -297,6 +304,7 @@ def test_broken_main_cf(clean: Rig) -> None:
     assert machine.read(MASTER) == good
 
 
+@in_turns
 @pytest.mark.parametrize("gone", [False, True], ids=["stopped", "binary-gone"])
 def test_undo_without_a_working_postfix(clean: Rig, gone: bool) -> None:
     machine = clean.machine
@@ -392,12 +400,14 @@ def refused(rig: Rig, *words: str) -> None:
     assert rig.machine.postfix_running()
 
 
+@in_turns
 def test_full_disk_below_the_configuration(fresh: Rig) -> None:
     fresh.machine.small_disk("/etc/postfix", "256k")
     fresh.machine.shell("dd if=/dev/zero of=/etc/postfix/filler bs=4k 2>/dev/null || true")
     refused(fresh, "No space left on device")
 
 
+@in_turns
 def test_full_disk_below_the_state_directory(fresh: Rig) -> None:
     fresh.machine.shell("mkdir -p /var/lib/conbool-tui/changes; chmod -R 700 /var/lib/conbool-tui")
     fresh.machine.small_disk("/var/lib/conbool-tui", "16k")
@@ -407,11 +417,13 @@ def test_full_disk_below_the_state_directory(fresh: Rig) -> None:
     refused(fresh, "No space left on device")
 
 
+@in_turns
 def test_read_only_configuration(fresh: Rig) -> None:
     fresh.machine.shell("mount --bind /etc/postfix /etc/postfix; mount -o remount,bind,ro /etc/postfix")
     refused(fresh, "Read-only file system", "remount")
 
 
+@in_turns
 def test_mounted_main_cf(fresh: Rig) -> None:
     fresh.machine.shell(f"cp -a {MAIN} /root/mounted; mount --bind /root/mounted {MAIN}")
     refused(fresh, "mount of its own")

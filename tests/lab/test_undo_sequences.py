@@ -12,6 +12,9 @@ from . import messages
 from .lab import Lab
 from .postfix import PostfixMachine, PostfixSite
 from .product import write_answers
+from .releases import in_turns
+
+pytestmark = in_turns
 
 MAIN = "/etc/postfix/main.cf"
 FOREIGN = "someone@outside-a.example"
