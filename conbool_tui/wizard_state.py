@@ -567,7 +567,11 @@ class WizardState:
     def last_applied(self) -> Optional[Receipt]:
         """The newest change this run made that still stands."""
         for receipt in reversed(self.receipts):
-            if receipt.state is ChangeState.APPLIED and not receipt.undo_of and not self.taken_back(receipt.id):
+            if (
+                receipt.state is ChangeState.APPLIED
+                and not receipt.undo_of
+                and not self.taken_back(receipt.id)
+            ):
                 return receipt
         return None
 

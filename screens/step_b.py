@@ -56,6 +56,7 @@ class StepBScreen(StepScreen):
         super().__init__(step)
         self._asked: dict[str, FieldError] = {}
         self._log_error: Optional[ConboolError] = None
+        self._before: dict[str, str] = {}
 
     def form(self) -> ComposeResult:
         """Addresses first: everything else rests on them."""
@@ -102,6 +103,10 @@ class StepBScreen(StepScreen):
         super().opened()
         self._show()
 
+    def on_screen_suspend(self) -> None:
+        """Note what the fields hold while another screen is on top."""
+        self._before = {field.spec.key: self.draft.text(field.spec.key) for field in self.query(Field)}
+
     def resumed(self) -> None:
         """Other screens fill these fields, too."""
         super().resumed()
@@ -110,9 +115,11 @@ class StepBScreen(StepScreen):
     def _take_over(self) -> None:
         for field in self.query(Field):
             text = self.draft.text(field.spec.key)
-            if field.box.value != text:
+            # The draft follows the keyboard a moment later: only what another screen changed may replace what the box has.
+            if self._before.get(field.spec.key, text) != text and field.box.value != text:
                 field.box.value = text
                 self.edited(field.spec.key)
+        self._before = {}
         self._show_cut_off()
 
     # --- what is shown

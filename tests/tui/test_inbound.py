@@ -15,6 +15,8 @@ from conbool_tui.plan import Plan
 from conbool_tui.present_senders import PresentSender, SenderReport
 from conbool_tui.wizard_state import Draft, FieldError, seconds_left
 from screens.prerequisites import PrerequisitesScreen
+from screens.step_b import StepBScreen
+from screens.widgets.field import TextBox
 from tests.tui.conftest import Driver, Start
 from tests.tui.fake import (
     CONTAINER,
@@ -34,6 +36,20 @@ async def close_port_25(driver: Driver, networks: str = "198.51.100.0/24") -> No
     await driver.type(networks)
     await driver.focus("[ ] Close port 25")
     await driver.press("space")
+
+
+async def test_what_is_typed_before_the_draft_knows_it_stays(wizard: Start) -> None:
+    """The screen shows itself (again) while the keyboard is ahead of the draft."""
+    async with wizard() as driver:
+        await driver.to("Inbound")
+        screen, box = driver.app.screen, driver.app.focused
+        assert isinstance(screen, StepBScreen)
+        assert isinstance(box, TextBox)
+        with box.prevent(TextBox.Changed):
+            box.value = "198.51.100.0/24"
+        screen.resumed()
+        await driver.settle()
+        assert box.value == "198.51.100.0/24"
 
 
 # --- Prerequisites
