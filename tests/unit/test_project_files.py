@@ -132,7 +132,8 @@ def test_scripts_are_strict(script: str) -> None:
 
 def test_readme_commands_exist() -> None:
     """Every ``make something`` the documents name is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    rules = "".join((ROOT / name).read_text("utf-8") for name in ("Makefile", "packaging/packages.mk"))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", rules, re.MULTILINE))
     for document in ("README.md", "CONTRIBUTING.md"):
         text = (ROOT / document).read_text("utf-8")
         named = set(re.findall(r"(?:`|^\s*(?:sudo )?)make ([a-z-]+)", text, re.MULTILINE))
