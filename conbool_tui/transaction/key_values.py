@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from collections.abc import Mapping
+from typing import Callable, Optional, Union
 
 from conbool_tui.firewall import tagged_lines
 from conbool_tui.plan import Change, ChangeKind
@@ -14,27 +15,68 @@ Key = tuple[str, str]
 """A path (or the name of a set of firewall rules) and a key in it; an empty key is the whole of it."""
 
 
+class TaggedText:
+    """A text file in which only the lines with our tag are ours (``firewall.tagged_lines``)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @classmethod
+    def parse(cls, data: bytes) -> TaggedText:
+        """Any bytes are such a file."""
+        return cls(data)
+
+    def get(self, tag: str) -> Optional[str]:
+        """Our lines, None when there are none."""
+        return tagged_lines.get(self._data, tag)
+
+    def put(self, tag: str, value: Optional[str]) -> None:
+        """Replace our lines."""
+        self._data = tagged_lines.put(self._data, tag, value)
+
+    def copy(self) -> TaggedText:
+        """An independent copy."""
+        return TaggedText(self._data)
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return self._data
+
+
+Text = Union[MainCf, MasterCf, TaggedText]
+"""A file's content, read so that it can be asked for single keys."""
+_PARSERS: Mapping[ChangeKind, Callable[[bytes], Text]] = {
+    ChangeKind.PARAMETER: MainCf.parse,
+    ChangeKind.LINES: TaggedText.parse,
+}
+
+
+def parser_of(kind: ChangeKind) -> Callable[[bytes], Text]:
+    """How a file is read in which such changes are made; it raises ConfigTextError."""
+    return _PARSERS.get(kind, MasterCf.parse)
+
+
 def key_of(change: Change) -> Key:
     """What a change sets."""
     return change.path, change.key
 
 
-def value_in(data: Optional[bytes], change: Change) -> Optional[str]:
-    """The value of a change's key; None: not there. Raises ConfigTextError."""
-    if data is None:
-        return None
-    if change.kind is ChangeKind.FILE:
-        return text_of(data)
-    if change.kind is ChangeKind.LINES:
-        return tagged_lines.get(data, change.key)
-    if change.kind is ChangeKind.PARAMETER:
-        return MainCf.parse(data).get(change.key)
-    master = MasterCf.parse(data)
+def value_of(text: Text, change: Change) -> Optional[str]:
+    """The value of a change's key; None: not there."""
+    if isinstance(text, (MainCf, TaggedText)):
+        return text.get(change.key)
     if change.kind is ChangeKind.SERVICE_BLOCK:
-        return master.block(change.key)
+        return text.block(change.key)
     name, kind, option = change.key.rsplit("/", 2)
-    service = master.service(name, kind)
+    service = text.service(name, kind)
     return None if service is None else service.option(option)
+
+
+def value_in(data: Optional[bytes], change: Change) -> Optional[str]:
+    """The same of a content, which for a whole file is the value. Raises ConfigTextError."""
+    if data is None or change.kind is ChangeKind.FILE:
+        return text_of(data)
+    return value_of(parser_of(change.kind)(data), change)
 
 
 def values_of(record: Record, change: Change) -> tuple[Optional[str], Optional[str]]:

@@ -5,10 +5,9 @@ taken back meanwhile.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
-from conbool_tui.plan import ChangeKind
 from conbool_tui.receipt import ChangeState, Receipt
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.key_values import Key, key_of, same_meaning, values_of
@@ -66,14 +65,10 @@ def set_later(
     """For every key of ``record``: the newest later change in force that set it, and to what. Raises as ``bases_instead``."""
     found: dict[Key, tuple[str, Optional[str]]] = {}
     keys = {key_of(change) for change in record.plan.changes}
-    for receipt in sorted(receipts, key=lambda item: item.id):
-        if receipt.id <= record.id or receipt.state is not ChangeState.APPLIED or receipt.undo_of:
-            continue
-        later = records.load(store, receipt.id)
+    for later in _in_force_since(store, receipts, record):
         for change in later.plan.changes:
             if key_of(change) in keys:
-                value = change.after if change.kind is ChangeKind.FIREWALL else values_of(later, change)[1]
-                found[key_of(change)] = (receipt.id, value)
+                found[key_of(change)] = (later.id, values_of(later, change)[1])
     return found
 
 
@@ -82,12 +77,18 @@ def set_by_later(store: Store, receipts: Sequence[Receipt], record: Record, keys
     wanted = set(keys)
     files = {path for path, _ in wanted if posixpath.basename(path) == "master.cf"}
     return {
-        receipt.id
-        for receipt in receipts
-        if receipt.id > record.id and receipt.state is ChangeState.APPLIED and not receipt.undo_of
-        for change in records.load(store, receipt.id).plan.changes
+        later.id
+        for later in _in_force_since(store, receipts, record)
+        for change in later.plan.changes
         if key_of(change) in wanted or change.path in files
     }
+
+
+def _in_force_since(store: Store, receipts: Sequence[Receipt], record: Record) -> Iterator[Record]:
+    """The records of later changes that are in force, oldest first. Raises as ``bases_instead``."""
+    for receipt in sorted(receipts, key=lambda item: item.id):
+        if receipt.id > record.id and receipt.state is ChangeState.APPLIED and not receipt.undo_of:
+            yield records.load(store, receipt.id)
 
 
 def prunable(receipts: Sequence[Receipt], keep: int = 0) -> list[Receipt]:

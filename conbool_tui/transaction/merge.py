@@ -11,56 +11,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Callable, Optional, Union
+from typing import Optional
 
 from conbool_tui.errors import ConboolError, RollbackIncompleteError, UsageError
-from conbool_tui.firewall import tagged_lines
 from conbool_tui.plan import Change, ChangeKind
-from conbool_tui.postfix_config import ConfigTextError, MainCf, MasterCf
+from conbool_tui.postfix_config import ConfigTextError, MainCf
 from conbool_tui.postfix_config.layout import stages_of
 from conbool_tui.postfix_config.value_lists import splitter
-from conbool_tui.transaction.key_values import Key, bytes_of, key_of, same_meaning
+from conbool_tui.transaction.key_values import (
+    Key,
+    TaggedText,
+    Text,
+    bytes_of,
+    key_of,
+    parser_of,
+    same_meaning,
+    value_of,
+)
 from conbool_tui.transaction.key_values import text_of as _text
 from conbool_tui.transaction.value_merge import without_ours
 
 KEEP, PUT_BACK = "keep", "put back"
 Choices = Mapping[Key, str]
 """What to do where later edits touch what is to be taken back: ``keep`` what is there now, or ``put back`` the base value."""
-
-
-class TaggedText:
-    """A text file in which only the lines with our tag are ours (``firewall.tagged_lines``)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    @classmethod
-    def parse(cls, data: bytes) -> TaggedText:
-        """Any bytes are such a file."""
-        return cls(data)
-
-    def get(self, tag: str) -> Optional[str]:
-        """Our lines, None when there are none."""
-        return tagged_lines.get(self._data, tag)
-
-    def put(self, tag: str, value: Optional[str]) -> None:
-        """Replace our lines."""
-        self._data = tagged_lines.put(self._data, tag, value)
-
-    def copy(self) -> TaggedText:
-        """An independent copy."""
-        return TaggedText(self._data)
-
-    def to_bytes(self) -> bytes:
-        """The file's content."""
-        return self._data
-
-
-_Text = Union[MainCf, MasterCf, TaggedText]
-_PARSERS: Mapping[ChangeKind, Callable[[bytes], _Text]] = {
-    ChangeKind.PARAMETER: MainCf.parse,
-    ChangeKind.LINES: TaggedText.parse,
-}
 
 
 @dataclass(frozen=True)
@@ -211,12 +184,12 @@ def _chosen_whole(
 
 def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishes: Wishes) -> Optional[Merge]:
     """The result key by key; None where the file cannot be edited that way. Raises ConfigTextError."""
-    parse = _PARSERS.get(keyed[0].kind, MasterCf.parse)
+    parse = parser_of(keyed[0].kind)
     before, applied, current = parse(base), parse(ours), parse(now)
     conflicts = []
     wanted: list[tuple[Change, Optional[str]]] = []
     for change in keyed:
-        old, new, value = (_get(text, change) for text in (before, applied, current))
+        old, new, value = (value_of(text, change) for text in (before, applied, current))
         old = wishes.instead.get(key_of(change), old)
         choice = wishes.choices.get(key_of(change))
         if value == old or old == new or choice == KEEP:
@@ -232,7 +205,7 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
         others = without_ours(change, old, new, value, shared=shared)
         if others is None and key_of(change) in wishes.instead:
             # Taking back the earlier change may have taken its own entries out of the list already.
-            others = without_ours(change, _get(before, change), new, value, shared=shared)
+            others = without_ours(change, value_of(before, change), new, value, shared=shared)
         if others is not None:
             wanted.append((change, others.value))
         else:
@@ -245,11 +218,11 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
         if (
             isinstance(reference, MainCf)
             and old is not None
-            and _get(current, change) == _get(applied, change)
+            and value_of(current, change) == value_of(applied, change)
         ):
             # Entry by entry keeps the admin's layout, but writes separators of its own.
             reference.set(change.key, old)
-    if any(not same_meaning(change, _get(reference, change), old) for change, old in wanted):
+    if any(not same_meaning(change, value_of(reference, change), old) for change, old in wanted):
         return None
     exact = _line_merge(ours, base, now)
     if exact is not None and _meaning(parse(exact), keyed) == _meaning(reference, keyed):
@@ -272,17 +245,7 @@ def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: by
     return Merge(current.to_bytes() or None)
 
 
-def _get(text: _Text, change: Change) -> Optional[str]:
-    if isinstance(text, (MainCf, TaggedText)):
-        return text.get(change.key)
-    if change.kind is ChangeKind.SERVICE_BLOCK:
-        return text.block(change.key)
-    name, kind, option = change.key.rsplit("/", 2)
-    service = text.service(name, kind)
-    return None if service is None else service.option(option)
-
-
-def _put(text: _Text, change: Change, value: Optional[str]) -> None:
+def _put(text: Text, change: Change, value: Optional[str]) -> None:
     if isinstance(text, TaggedText):
         text.put(change.key, value)
         return
@@ -310,7 +273,7 @@ def _put(text: _Text, change: Change, value: Optional[str]) -> None:
         text.set_option(name, kind, option, value)
 
 
-def _meaning(text: _Text, keyed: Sequence[Change]) -> object:
+def _meaning(text: Text, keyed: Sequence[Change]) -> object:
     """What its reader takes from the file, in a form that can be compared."""
     if isinstance(text, TaggedText):
         rest = text.copy()
