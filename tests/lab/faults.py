@@ -16,6 +16,7 @@ from typing import Any
 from . import messages
 from .lab import Lab
 from .machine import APP, Machine
+from .nursery import Nursery
 from .postfix import PostfixMachine
 from .snapshot import Entry, differences
 
@@ -147,34 +148,15 @@ class Run:
     calls: Sequence[str]
 
 
-class Nursery:
+class FailingNursery(Nursery):
     """Starts workers with failing system calls without waiting for an interpreter each time."""
 
     def __init__(self, machine: PostfixMachine) -> None:
-        machine.write("/root/faulty.py", NURSERY)
-        self._process = machine.popen(
-            ["python3", "-X", "utf8", "/root/faulty.py", STATE],
-            env={
-                "PYTHONPATH": f"{APP}/app:{APP}/vendor",
-                "PYTHONPYCACHEPREFIX": f"{APP}/bytecode",
-                "LD_PRELOAD": LIBRARY,
-            },
-            stderr=subprocess.STDOUT,
-        )
+        super().__init__(machine, "/root/faulty.py", NURSERY, [STATE], {"LD_PRELOAD": LIBRARY})
 
     def run(self, do: str, at: int = 0, code: int = errno.EIO, *, lasts: bool = False) -> Run:
         """Have a worker apply or undo with the call ``at`` failing."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"do": do, "settings": settings(at, code, lasts=lasts)}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            rest = line + self._process.stdout.read()
-            raise AssertionError(f"no worker could be started:\n{rest.decode(errors='replace')}") from None
+        answer = self.ask({"do": do, "settings": settings(at, code, lasts=lasts)})
         outcome = answer["outcome"]
         if outcome is None:
             return Run("silent", "", answer["calls"])
@@ -182,12 +164,6 @@ class Nursery:
             words = "\n".join([outcome["what"], outcome["why"], outcome["todo"]])
             return Run(outcome["error"], words, answer["calls"])
         return Run("", "", answer["calls"])
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(PATIENCE)
 
 
 class Faulty:
@@ -207,7 +183,7 @@ class Faulty:
             "cd /etc/postfix; rm -rf *.proto makedefs.out post-install postfix-script sasl postfix-files.d"
         )
         self.inside = inside(machine)
-        self.nursery = Nursery(machine)
+        self.nursery = FailingNursery(machine)
         self.trees: dict[str, dict[str, Entry]] = {"old": self.tree()}
         self.state = "old"
         self.ends: Counter[str] = Counter()

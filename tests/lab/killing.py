@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import smtplib
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
@@ -17,8 +16,8 @@ from typing import Any, Optional
 
 from . import messages
 from .lab import CONBOOL, Lab
-from .machine import APP
 from .messages import Message
+from .nursery import Nursery
 from .postfix import PostfixMachine
 from .product import write_answers
 from .snapshot import Entry, differences
@@ -155,17 +154,11 @@ class Undisturbed:
     records: list[str]
 
 
-class Nursery:
+class KillingNursery(Nursery):
     """Starts workers inside a machine without waiting for an interpreter each time."""
 
     def __init__(self, machine: PostfixMachine, answers: str) -> None:
-        machine.write("/root/nursery.py", NURSERY)
-        self._process = machine.popen(
-            ["python3", "-X", "utf8", "/root/nursery.py", STATE, answers],
-            env={"PYTHONPATH": f"{APP}/app:{APP}/vendor", "PYTHONPYCACHEPREFIX": f"{APP}/bytecode"},
-            stderr=subprocess.STDOUT,
-        )
-        self.pid = self._process.pid
+        super().__init__(machine, "/root/nursery.py", NURSERY, [STATE, answers])
 
     def run(
         self,
@@ -185,24 +178,8 @@ class Nursery:
             kind: kill it at the first record of this kind.
             moment: one of ``MOMENTS``.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"do": do, "after": after, "record": record, "kind": kind, "moment": moment}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            rest = line + self._process.stdout.read()
-            raise AssertionError(f"no worker could be started:\n{rest.decode(errors='replace')}") from None
+        answer = self.ask({"do": do, "after": after, "record": record, "kind": kind, "moment": moment})
         return Run(answer["killed"], answer["seconds"])
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(PATIENCE)
 
 
 class Slow:
@@ -285,7 +262,7 @@ class Killed:
     def __init__(self, lab: Lab, machine: PostfixMachine) -> None:
         self.lab = lab
         self.machine = machine
-        self.nursery = Nursery(machine, write_answers(lab, machine))
+        self.nursery = KillingNursery(machine, write_answers(lab, machine))
         # The machine's root as its own processes see it: /run, /tmp and /proc are not below ``merged``.
         self._inside = Path(f"/proc/{self.nursery.pid}/root")
         self.trees: dict[str, dict[str, Entry]] = {"old": self.tree()}
@@ -378,7 +355,7 @@ class Killed:
         Args:
             do: apply or undo.
             again: the kind of record at which a worker that takes it back is killed, too.
-            how: as ``Nursery.run``.
+            how: as ``KillingNursery.run``.
 
         Returns:
             the first worker's end; it may have been too fast.
