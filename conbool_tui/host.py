@@ -30,6 +30,11 @@ _PRIVATE_PLACES = ("/run", "/tmp", "/var/tmp")
 _PRIVATE_NAME = re.compile(r"conbool-[0-9a-f]{16}")
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of that name is one that an atomic write had begun and not yet put in place."""
+    return name.startswith(_TEMPORARY_PREFIX)
+
+
 @dataclass(frozen=True)
 class FileState:
     """A file with everything that must survive a change: content, owner, mode, times and extended attributes (ACLs and SELinux label

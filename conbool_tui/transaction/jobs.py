@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from conbool_tui.errors import ConboolError, HostError
+from conbool_tui.host import is_temporary
 from conbool_tui.receipt import Progress
 from conbool_tui.transaction.orders import (
     Order,
@@ -169,9 +170,10 @@ class Job:
         except (ValueError, KeyError, TypeError) as error:
             raise HostError(f"{self.path(ORDER)} cannot be understood: {error}.", "", "Run again.") from None
         if order is not None:
+            # The word comes first: a caller who knows no worker and finds no order to withdraw would wait for ever.
+            self._save(WORD, {"pid": pid})
             # It holds contents of files, and nobody else may take it.
             self._host.remove(self.path(ORDER))
-            self._save(WORD, {"pid": pid})
         return order
 
     def tell(self, progress: Progress) -> None:
@@ -198,7 +200,8 @@ class Job:
         """Whether nobody works on it, and nobody waits for it."""
         if not (self.free(CALLER) and self.free(WORKER)):
             return False
-        used = any(self._host.is_file(self.path(name)) for name in (WORD, OUTCOME))
+        # Callers and workers write under their locks only: what is half written with both free is of one that died at it.
+        used = any(name in (WORD, OUTCOME) or is_temporary(name) for name in self._host.listdir(self.folder))
         info = self._host.lstat(self.folder)
         return used or (info is not None and time.time() - info.st_mtime > _FORGOTTEN)
 

@@ -449,6 +449,35 @@ def test_killed_before_it_began(rig: WorkerRig) -> None:
     assert rig.tree() == before
 
 
+def killed_at(call: str, name: str) -> Callable[[], None]:
+    """A worker that dies when it is about to call this function of ``os`` for one of its job's files."""
+    real = getattr(os, call)
+
+    def dying(path: Any, *more: Any, **named: Any) -> Any:
+        if any(os.fsdecode(one).endswith(name) for one in (path, *more)):
+            die()
+        return real(path, *more, **named)
+
+    return lambda: setattr(os, call, dying)
+
+
+def test_killed_with_its_word_half_written(rig: WorkerRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_READY", 0.5)
+    before = rig.tree()
+    rig.before_begin = killed_at("rename", "worker.json")
+    with pytest.raises(CheckFailedError, match=r"did not begin within .* Nothing was changed"):
+        rig.apply_it()
+    assert (rig.tree(), rig.jobs()) == (before, [])
+
+
+def test_killed_between_its_word_and_the_order(rig: WorkerRig) -> None:
+    before = rig.tree()
+    rig.before_begin = killed_at("unlink", "order.json")
+    with pytest.raises(RolledBackError, match=r"before it began\. Nothing was changed"):
+        rig.apply_it()
+    assert (rig.tree(), rig.jobs()) == (before, [])
+
+
 def test_a_worker_that_hangs_costs_nothing(rig: WorkerRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_STILL", 0.2)
     rig.order(f"announced write {MAIN}", rig.mark("there"))
@@ -634,7 +663,8 @@ def test_one_order_is_done_once(rig: WorkerRig) -> None:
 def test_only_what_nobody_needs_is_swept(rig: WorkerRig) -> None:
     rig.apply_it()
     store = Store(rig.host, STATE)
-    fresh, used, watched, worked = (Job.create(store) for _ in range(4))
+    fresh, used, watched, worked, torn = (Job.create(store) for _ in range(5))
+    rig.host.write_atomic(torn.path(".conbool-0123456789abcdef"), b'{"pid"', mode=0o600)
     for job in (used, watched, worked):
         job.end(None)
     with watched.held(CALLER), worked.held(WORKER):
