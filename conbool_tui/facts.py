@@ -171,8 +171,69 @@ class PostfixFacts:
 
 
 @dataclass(frozen=True)
+class Capability:
+    """Whether a mail system can do what an answer may ask for.
+
+    ``key``: an answers key with its value (``inbound.peer_certificate: require``), or words for what no key asks for. ``reason``: why not, or
+    within which limits, a sentence.
+    """
+
+    key: str
+    available: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class MtaFacts:
+    """What every mail transfer agent tells alike: all that firewall, checks and screens need to know of one.
+
+    Attributes:
+        title: its name as people write it.
+        host_name: its own name in SMTP.
+        route: where outgoing mail goes until now when nothing says otherwise, in words.
+        sender_routes: whether maps of the admin's own send some senders another way.
+        filters: content filters, in words.
+        submission: the services (or ports) where users hand in mail.
+        own_networks: networks that may relay (mynetworks and its equivalents), CIDR.
+        unlisted_networks: where further ones stand that cannot be listed.
+        families: the IP versions it speaks.
+        closed: port 25 refuses everybody who is not listed.
+    """
+
+    title: str
+    version: str
+    running: bool
+    config_directory: str
+    host_name: str
+    domains: HostedDomains
+    listeners: tuple[Listener, ...]
+    port_25_owner: str
+    route: str
+    sender_routes: bool = False
+    filters: tuple[str, ...] = ()
+    submission: tuple[str, ...] = ()
+    own_networks: tuple[str, ...] = ()
+    unlisted_networks: tuple[str, ...] = ()
+    families: tuple[int, ...] = (4, 6)
+    system_ca_file: Optional[str] = None
+    closed: bool = False
+    capabilities: tuple[Capability, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def unavailable(self, key: str) -> str:
+        """Why it cannot do what this capability is about; empty when it can, or when nothing is known against it."""
+        return next((one.reason for one in self.capabilities if one.key == key and not one.available), "")
+
+
+@dataclass(frozen=True)
 class Detection:
-    """The result of one detector. A failing probe is data, never an exception."""
+    """The result of one detector. A failing probe is data, never an exception.
+
+    Attributes:
+        role: ``mta``, or ``mailbox`` for what only keeps mail; only an MTA is worked on by itself.
+        covers: names of detections that this one includes, so that those are not offered beside it.
+        mta: the neutral half of what was found.
+    """
 
     system: str
     outcome: Outcome
@@ -182,6 +243,9 @@ class Detection:
     managed_by: str = ""
     evidence: str = ""
     postfix: Optional[PostfixFacts] = None
+    role: str = "mta"
+    covers: tuple[str, ...] = ()
+    mta: Optional[MtaFacts] = None
 
 
 class FirewallOwner(str, enum.Enum):
@@ -234,6 +298,13 @@ class HostFacts:
     notes: tuple[str, ...] = field(default=())
     firewall: Optional[FirewallFacts] = None
     addresses: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Detection, ...]:
+        """The mail systems that may be meant: found, an MTA, and not part of another one."""
+        found = [one for one in self.detections if one.outcome is not Outcome.ABSENT and one.role == "mta"]
+        covered = {name for one in found for name in one.covers}
+        return tuple(one for one in found if one.system not in covered)
 
     def get(self, system: str) -> Optional[Detection]:
         """The detection of ``system``, None when no detector of that name ran."""

@@ -7,17 +7,18 @@ import ipaddress
 from conbool_tui import answer_forms
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
-from conbool_tui.facts import PostfixFacts
+from conbool_tui.facts import MtaFacts, PostfixFacts
 from conbool_tui.plan import Notice, Step
 
+_PROTOCOLS = {"Postfix": " (inet_protocols in main.cf: postconf inet_protocols shows the value)"}
 _LOCAL_NAMES = frozenset(("localhost", "localhost.localdomain"))
 
 
-def default_domains(facts: PostfixFacts) -> tuple[str, ...]:
+def default_domains(facts: MtaFacts) -> tuple[str, ...]:
     """The hosted domains an admin means when saying nothing: those found, without localhost, this machine's
     own name and bare host names.
     """
-    own_name = facts.expanded.get("myhostname", facts.parameters.get("myhostname", "")).lower()
+    own_name = facts.host_name.lower()
     found = []
     for name in facts.domains.all():
         lowered = name.lower().rstrip(".")
@@ -59,33 +60,46 @@ def check_instance(answers: Answers, facts: PostfixFacts) -> None:
         )
 
 
-def check_protocols(answers: Answers, facts: PostfixFacts) -> None:
-    """Networks of an address family that Postfix does not speak (inet_protocols, postconf(5)). Raises
-    AnswerError.
-    """
-    spoken = {
-        word.strip().lower() for word in facts.expanded.get("inet_protocols", "all").replace(",", " ").split()
-    }
-    if "all" in spoken or not spoken:
-        return
+def check_protocols(answers: Answers, facts: MtaFacts) -> None:
+    """Networks of an address family that the mail system does not speak. Raises AnswerError."""
     lists = (
         ("conbool_networks", answers.conbool_networks),
         ("inbound.extra_networks", answers.inbound.extra_networks),
     )
     for key, networks in lists:
         for network in networks:
-            family = f"ipv{ipaddress.ip_network(network).version}"
-            if family not in spoken:
+            version = ipaddress.ip_network(network).version
+            if version not in facts.families:
+                spoken = " and ".join(f"IPv{one}" for one in facts.families)
                 raise AnswerError(
                     key,
-                    f"{key}: {network} is {family.replace('ipv', 'IPv')}, and this Postfix speaks only "
-                    f"{' and '.join(sorted(spoken))}.",
-                    "No connection from there can ever arrive (inet_protocols in main.cf).",
-                    f"Remove {network}, or let Postfix speak both: postconf inet_protocols shows the value.",
+                    f"{key}: {network} is IPv{version}, and this {facts.title} speaks only {spoken}.",
+                    f"No connection from there can ever arrive.{_PROTOCOLS.get(facts.title, '')}",
+                    f"Remove {network}, or let {facts.title} speak both.",
                 )
 
 
-def notices(answers: Answers, facts: PostfixFacts) -> tuple[Notice, ...]:
+def check_capabilities(answers: Answers, facts: MtaFacts) -> None:
+    """Answers that this mail system cannot put into effect. Raises AnswerError."""
+    for key, value in (
+        ("scope.mode", answers.scope.mode),
+        ("markers.trust", answers.markers.trust),
+        ("inbound.peer_certificate", answers.inbound.peer_certificate),
+        ("inbound.return_mode", answers.inbound.return_mode),
+        ("inbound.restrict_port_25", "true" if answers.inbound.restrict_port_25 else "false"),
+        ("spam.action", answers.spam.action),
+    ):
+        reason = facts.unavailable(f"{key}: {value}")
+        if reason:
+            raise AnswerError(
+                key,
+                f"{key}: {value} is not possible with this {facts.title}.",
+                f"{reason}.".replace("..", "."),
+                f"Choose another value for {key}; conbool-tui detect --json lists what can be done (capabilities).",
+            )
+
+
+def notices(answers: Answers, facts: MtaFacts) -> tuple[Notice, ...]:
     """What the admin should know about answers that are allowed and unusual."""
     found: list[Notice] = []
     private = [item for item in answers.conbool_networks if answer_forms.is_private(item)]

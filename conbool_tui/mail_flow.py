@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conbool_tui.answers import Answers
-from conbool_tui.facts import PostfixFacts
+from conbool_tui.facts import MtaFacts
 
 WIDTH = 78
 _FROM = 25
@@ -33,21 +33,19 @@ class Hop:
     note: str = ""
 
 
-def hops_before(facts: PostfixFacts) -> tuple[Hop, ...]:
+def hops_before(facts: MtaFacts) -> tuple[Hop, ...]:
     """The ways mail takes with the present configuration."""
     here = _with_filter(facts)
     hops = [Hop("other servers", here, "your mailboxes")]
-    if _set(facts, "sender_dependent_relayhost_maps") or _set(
-        facts, "sender_dependent_default_transport_maps"
-    ):
+    if facts.sender_routes:
         hops.append(Hop("senders in your own maps", here, "the next hop of those maps"))
-        hops.append(Hop("all other senders", here, old_route(facts)))
+        hops.append(Hop("all other senders", here, facts.route))
     else:
-        hops.append(Hop("users, programs", here, old_route(facts)))
+        hops.append(Hop("users, programs", here, facts.route))
     return tuple(hops)
 
 
-def hops_after(facts: PostfixFacts, answers: Answers) -> tuple[Hop, ...]:
+def hops_after(facts: MtaFacts, answers: Answers) -> tuple[Hop, ...]:
     """The ways mail takes once the answers are applied (product design, the guide in one table)."""
     here = _with_filter(facts)
     domains = answers.domains or facts.domains.all()
@@ -67,24 +65,16 @@ def hops_after(facts: PostfixFacts, answers: Answers) -> tuple[Hop, ...]:
         hops.append(
             Hop(_names(answers.scope.senders, _FROM), conbool.here, conbool.target, True, conbool.note)
         )
-        hops.append(Hop("all other senders", here, old_route(facts)))
+        hops.append(Hop("all other senders", here, facts.route))
     else:
         senders = tuple(f"@{domain}" for domain in domains)
         hops.append(Hop(_names(senders, _FROM), conbool.here, conbool.target, True, conbool.note))
-        hops.append(Hop("all other senders", here, old_route(facts)))
+        hops.append(Hop("all other senders", here, facts.route))
     direct = "mailbox or recipient's MX"
     hops.append(Hop("marked, calendar, bounces", here, direct))
     if answers.conbool_networks:
-        hops.append(Hop("Conbool's addresses", "Postfix", direct))
+        hops.append(Hop("Conbool's addresses", facts.title, direct))
     return tuple(hops)
-
-
-def old_route(facts: PostfixFacts) -> str:
-    """Where mail went so far when no map of senders says otherwise."""
-    if facts.transport_catch_all:
-        return facts.transport_catch_all
-    relayhost = facts.expanded.get("relayhost", "").strip()
-    return relayhost or "each recipient's MX"
 
 
 def picture(hops: Sequence[Hop], arrows: Arrows = Arrows()) -> tuple[str, ...]:
@@ -104,12 +94,8 @@ def picture(hops: Sequence[Hop], arrows: Arrows = Arrows()) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _with_filter(facts: PostfixFacts) -> str:
-    return "Postfix + filter" if facts.content_filters else "Postfix"
-
-
-def _set(facts: PostfixFacts, name: str) -> bool:
-    return bool(facts.expanded.get(name, "").strip())
+def _with_filter(facts: MtaFacts) -> str:
+    return f"{facts.title} + filter" if facts.filters else facts.title
 
 
 def _names(names: Sequence[str], width: int) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional, Protocol
 
-from conbool_tui.plan import Plan
+from conbool_tui.plan import MailTarget, Plan
+
+__all__ = ["MailSystem", "MailTarget", "Problem"]
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,6 @@ class Problem:
 
     text: str
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class MailTarget:
-    """Which mail system a change belongs to, as the journal records it."""
-
-    system: str
-    instance: str
-    config_directory: str
 
 
 class MailSystem(Protocol):

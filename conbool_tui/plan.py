@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 from typing import Optional
@@ -21,6 +22,7 @@ class ChangeKind(str, enum.Enum):
     """What a change touches; undo works per key (parameter, option), per block, per set of tagged lines, per file or rule set.
 
     LINES: the lines of a text file that carry our tag (``key``); everything else in the file is somebody else's.
+    BLOCK: the lines between our markers in a text file of somebody else (``text_blocks``); ``key`` is the block's id.
     FIREWALL: our own rules in the running packet filter; ``path`` is the name of the ``LiveTarget``.
     """
 
@@ -29,6 +31,7 @@ class ChangeKind(str, enum.Enum):
     SERVICE_BLOCK = "service block"
     FILE = "file"
     LINES = "tagged lines"
+    BLOCK = "marked block"
     FIREWALL = "firewall rules"
 
 
@@ -74,6 +77,22 @@ class LiveTarget:
 
 
 @dataclass(frozen=True)
+class MailTarget:
+    """Which mail system a change belongs to, as the journal records it. ``also``: further systems that the same change concerns, such as
+    the Dovecot beside a Postfix."""
+
+    system: str
+    instance: str
+    config_directory: str
+    also: tuple[MailTarget, ...] = ()
+
+    @property
+    def all(self) -> tuple[MailTarget, ...]:
+        """Each system by itself, the first one first."""
+        return (dataclasses.replace(self, also=()), *self.also)
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something the admin should know before applying. ``level``: note or warn."""
 
@@ -91,6 +110,7 @@ class Plan:
     when the change is taken back. ``confirm_within``: seconds after which the change is taken back unless somebody confirmed it, 0 when
     nobody needs to. ``answers`` is the answers file this plan was made from (YAML), kept with the change.
     ``ask_again``: what an admin must say yes to a second time before this is applied, a sentence; empty when once is enough.
+    ``also``: further systems whose files it changes; they are judged, reloaded and looked after like the first one.
     """
 
     system: str
@@ -105,6 +125,12 @@ class Plan:
     confirm_within: int = 0
     answers: str = ""
     ask_again: str = ""
+    also: tuple[MailTarget, ...] = ()
+
+    @property
+    def target(self) -> MailTarget:
+        """The mail system it is for, with the further ones."""
+        return MailTarget(self.system, self.instance, self.config_directory, self.also)
 
     @property
     def empty(self) -> bool:
@@ -115,3 +141,22 @@ class Plan:
     def changed_parameters(self) -> frozenset[str]:
         """Names of the main.cf parameters this plan sets or removes."""
         return frozenset(change.key for change in self.changes if change.kind is ChangeKind.PARAMETER)
+
+
+def combine(plan: Plan, other: Plan) -> Plan:
+    """Both plans as one change of the first one's mail system: one review, one transaction, one undo. The same notice is told once."""
+    if other.empty and not other.notices:
+        return plan
+    concerned = other.target.all if not other.empty else ()
+    return dataclasses.replace(
+        plan,
+        changes=plan.changes + other.changes,
+        files=plan.files + other.files,
+        notices=tuple(dict.fromkeys(plan.notices + other.notices)),
+        reload=tuple(dict.fromkeys(plan.reload + other.reload)),
+        health_ports=tuple(dict.fromkeys(plan.health_ports + other.health_ports)),
+        live=plan.live + other.live,
+        confirm_within=max(plan.confirm_within, other.confirm_within),
+        ask_again=" ".join(filter(None, (plan.ask_again, other.ask_again))),
+        also=tuple(dict.fromkeys(plan.also + concerned)),
+    )

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, cast
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.facts import FileText, FirewallFacts, HostFacts, Outcome, PostfixFacts
+from conbool_tui.facts import FileText, FirewallFacts, HostFacts, MtaFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.receipt import ChangeState, Receipt
@@ -156,6 +156,8 @@ def detect_text(facts: HostFacts) -> str:
                 lines.append(labelled(label, value))
         if detection.postfix is not None:
             lines.extend(_postfix_lines(detection.postfix))
+        elif detection.mta is not None:
+            lines.extend(_mta_lines(detection.mta))
         lines.append("")
     owner = facts.port_25_owner or (
         "nobody" if facts.listeners else "unknown (no listening socket can be seen)"
@@ -165,6 +167,27 @@ def detect_text(facts: HostFacts) -> str:
         lines.extend(_firewall_lines(facts.firewall))
     lines.extend(labelled("note", note, 0) for note in facts.notes)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _mta_lines(facts: MtaFacts) -> list[str]:
+    rows: list[tuple[str, str]] = [
+        ("version", facts.version),
+        ("configuration", facts.config_directory),
+        ("running", "yes" if facts.running else "no"),
+        ("hosted domains", some(facts.domains.all()) if facts.domains.all() else "none found"),
+        ("route until now", facts.route),
+    ]
+    for label, values in (
+        ("cannot be listed", facts.domains.unlisted),
+        ("content filters", facts.filters),
+        ("submission", facts.submission),
+        ("own networks", facts.own_networks),
+    ):
+        if values:
+            rows.append((label, some(values)))
+    rows.extend(("limit", f"{one.key}: {one.reason}") for one in facts.capabilities if not one.available)
+    rows.extend(("warning", hide_assignments(text)) for text in facts.warnings)
+    return [labelled(label, value, 2, 20) for label, value in rows]
 
 
 def _postfix_lines(facts: PostfixFacts) -> list[str]:

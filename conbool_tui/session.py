@@ -12,17 +12,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable, Optional
 
 from conbool_tui import answers_file, closing, host_answers, keyboard
+from conbool_tui.allowed import allowed_networks
 from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.errors import CheckFailedError, ConboolError, UsageError
-from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
+from conbool_tui.facts import Detection, HostFacts, MtaFacts, Outcome
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall_part import with_firewall
 from conbool_tui.host import Host
+from conbool_tui.mta import mta_facts
 from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
+from conbool_tui.planners import plan_mail_system
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
@@ -85,7 +88,7 @@ class Session:
                     f"Give --mail-system one of: {known}.",
                 )
             return named
-        found = [detection for detection in facts.detections if detection.outcome is not Outcome.ABSENT]
+        found = facts.choices
         if not found:
             raise CheckFailedError(
                 "No mail system found.",
@@ -112,8 +115,9 @@ class Session:
                 and none named, …).
         """
         target = self.target(facts)
-        if not answers.domains and target.postfix is not None:
-            answers = dataclasses.replace(answers, domains=host_answers.default_domains(target.postfix))
+        mta = mta_facts(target)
+        if not answers.domains and mta is not None:
+            answers = dataclasses.replace(answers, domains=host_answers.default_domains(mta))
         answers = answers_file.checked(answers)
         if target.postfix is not None:
             host_answers.check_instance(answers, target.postfix)
@@ -125,8 +129,9 @@ class Session:
                 "here.",
                 "Give domains in the answers file, or --domains example.com,example.org on the command line.",
             )
-        if target.postfix is not None:
-            host_answers.check_protocols(answers, target.postfix)
+        if mta is not None:
+            host_answers.check_protocols(answers, mta)
+            host_answers.check_capabilities(answers, mta)
         self._check_files(answers)
         return answers
 
@@ -157,22 +162,16 @@ class Session:
             facts = self.detect(answers.instance)
         target = self.target(facts)
         answers = self.complete(answers, facts)
-        if target.postfix is None:
-            raise CheckFailedError(
-                f"{target.system} was found, and this version cannot plan for it.",
-                "",
-                "Look for a newer version of conbool-tui.",
-            )
-        from conbool_tui.planners.postfix import plan_postfix
-
-        plan = plan_postfix(target.postfix, answers)
-        plan = with_firewall(plan, facts, target.postfix, answers)
-        plan = self._closing(plan, target.postfix, answers)
-        plan = dataclasses.replace(plan, notices=plan.notices + host_answers.notices(answers, target.postfix))
+        plan = plan_mail_system(target, answers)
+        mta = mta_facts(target)
+        if mta is not None:
+            plan = with_firewall(plan, facts, mta, answers)
+            plan = self._closing(plan, mta, answers)
+            plan = dataclasses.replace(plan, notices=plan.notices + host_answers.notices(answers, mta))
         self._planned = (plan, answers)
         return plan
 
-    def _closing(self, plan: Plan, facts: PostfixFacts, answers: Answers) -> Plan:
+    def _closing(self, plan: Plan, facts: MtaFacts, answers: Answers) -> Plan:
         """Refuse to close port 25 while mail comes here directly, or let it be confirmed twice. Raises ClosingError."""
         if not plan.confirm_within or not answers.inbound.restrict_port_25:
             return plan
@@ -432,8 +431,9 @@ class Session:
             _usable(target)
         if target.postfix is not None:
             host_answers.check_instance(answers, target.postfix)
-            if not answers.domains:
-                answers = dataclasses.replace(answers, domains=host_answers.default_domains(target.postfix))
+        mta = mta_facts(target)
+        if mta is not None and not answers.domains:
+            answers = dataclasses.replace(answers, domains=host_answers.default_domains(mta))
         findings += run_checks(
             self.host, self.state_dir, facts, target, answers, progress or _silent, cancelled
         )
@@ -501,13 +501,13 @@ class Session:
     ) -> SenderReport:
         """Who hands mail to port 25 today (mail log), and who of them could not under the answers. Raises as target."""
         from conbool_tui.mail_log import read_senders
-        from conbool_tui.planners.postfix.allowed import allowed_networks
 
-        postfix = self.target(facts).postfix
-        if postfix is None:
+        target = self.target(facts)
+        postfix, mta = target.postfix, mta_facts(target)
+        if postfix is None or mta is None:
             raise CheckFailedError("The mail log of this mail system cannot be read yet.", "", "")
         return read_senders(
-            self.host, postfix, allowed_networks(postfix, answers), cancelled=cancelled, progress=progress
+            self.host, postfix, allowed_networks(mta, answers), cancelled=cancelled, progress=progress
         )
 
     def read_networks(self, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

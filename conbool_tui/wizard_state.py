@@ -20,8 +20,9 @@ from conbool_tui import answer_forms
 from conbool_tui.answers import Answers, Inbound, Markers, Prerequisites, Scope, SmartHost, Spam
 from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.errors import ConboolError, ExitCode
-from conbool_tui.facts import Detection, HostFacts, PostfixFacts
+from conbool_tui.facts import Detection, HostFacts, MtaFacts
 from conbool_tui.findings import Finding, Status
+from conbool_tui.mta import mta_facts
 from conbool_tui.plan import Plan
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Receipt, time_left
@@ -481,9 +482,17 @@ class WizardState:
         self.saved_to = ""
 
     @property
-    def postfix(self) -> Optional[PostfixFacts]:
-        """Facts of the Postfix to work on, None until one is found."""
-        return self.detection.postfix if self.detection else None
+    def mta(self) -> Optional[MtaFacts]:
+        """What is known of the mail system to work on, None until one is found."""
+        return mta_facts(self.detection)
+
+    @property
+    def _worked_on(self) -> Optional[tuple[str, str]]:
+        """Which mail system and instance that is."""
+        detection = self.detection
+        if detection is None or self.mta is None:
+            return None
+        return detection.system, detection.postfix.instance if detection.postfix is not None else ""
 
     @property
     def known_senders(self) -> Optional[SenderReport]:
@@ -507,13 +516,13 @@ class WizardState:
         ``domains`` are those meant when the admin names none. Answers already edited are kept when it is the
         same mail system and instance as before.
         """
-        before = self.postfix
+        before = self._worked_on
         self.facts, self.detection, self.unfinished, self.stale = facts, detection, unfinished, False
-        after = self.postfix
-        if after is None:
+        mta = self.mta
+        if mta is None:
             return
-        if before is None or before.instance != after.instance:
-            self.draft = Draft(self._starting_from(facts), domains, after.domains.all())
+        if before != self._worked_on:
+            self.draft = Draft(self._starting_from(facts), domains, mta.domains.all())
             self.name_service = self._senders = None
         if instance is not None and self.draft.instance != instance:
             self.draft.instance = instance
@@ -531,7 +540,7 @@ class WizardState:
     def take_answers(self, answers: Answers) -> None:
         """Begin again with other answers, those of a change in force; facts are read again."""
         self.start_answers = answers
-        self.draft = Draft(answers, (), self.postfix.domains.all() if self.postfix else ())
+        self.draft = Draft(answers, (), self.mta.domains.all() if self.mta else ())
         self.name_service = self._senders = None
         self.stale = True
 

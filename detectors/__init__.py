@@ -5,11 +5,13 @@ Every mail system has one ``Detector``; a new one is added to ``DETECTORS`` and 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Optional, Protocol
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
 from conbool_tui.host import Host
+from conbool_tui.mta import mta_facts
 from detectors import managed
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
@@ -41,9 +43,10 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
     detections = tuple(_guarded(detector, host, instance) for detector in DETECTORS)
     listeners: tuple[Listener, ...] = ()
     owner = ""
+    detections = tuple(dataclasses.replace(one, mta=mta_facts(one)) for one in detections)
     for detection in detections:
-        if detection.postfix is not None:
-            listeners, owner = detection.postfix.listeners, detection.postfix.port_25_owner
+        if detection.mta is not None and not listeners:
+            listeners, owner = detection.mta.listeners, detection.mta.port_25_owner
     if not listeners:
         listeners = safe_listeners(host)
         owner = owner_of_port(listeners, 25)

@@ -19,10 +19,10 @@ class DoneScreen(WizardScreen):
     def body(self) -> ComposeResult:
         """One pane."""
         state = self.wizard.state
-        assert state.postfix is not None
+        assert state.mta is not None
         answers = state.draft.answers()
-        relay_host = answers.inbound.relay_host or state.postfix.expanded.get("myhostname", "")
-        yield TextPane("Done", done_lines(answers, state.postfix, state.last_applied, relay_host), id="text")
+        relay_host = answers.inbound.relay_host or state.mta.host_name
+        yield TextPane("Done", done_lines(answers, state.mta, state.last_applied, relay_host), id="text")
 
     def buttons(self) -> Sequence[Button]:
         """Leave is the likely choice."""

@@ -115,7 +115,7 @@ class DriftScreen(BaseScreen):
         none = "" if self._drift else "nothing differs"
         for name in ("one", "all", "again"):
             self.set_reason(name, none)
-        if self._drift and self.wizard.state.postfix is None:
+        if self._drift and self.wizard.state.mta is None:
             self.set_reason("again", "there is no mail system to set up here")
 
     @property

@@ -91,8 +91,8 @@ class ReviewScreen(WizardScreen):
             self.set_reason("next", "the answers cannot be used yet, see above")
             self.set_reason("files", "there are no changes to show")
             return
-        assert state.postfix is not None
-        summary.show(review_lines(plan, state.draft.answers(), state.postfix, self._doubts()))
+        assert state.mta is not None
+        summary.show(review_lines(plan, state.draft.answers(), state.mta, self._doubts()))
         files.show([*live_lines(plan.live), *file_lines(plan.files)])
         self.set_reason("next", "")
         self.query_one("#do-next", Button).set_label("Next: test" if plan.empty else "Next: apply")

@@ -100,10 +100,18 @@ class StepScreen(WizardScreen):
     def choice(
         self, key: str, texts: dict[str, str], reasons: Mapping[str, str] = MappingProxyType({})
     ) -> Choice:
-        """The radio buttons of an answer. ``reasons``: why a word cannot be chosen."""
+        """The radio buttons of an answer. ``reasons``: why a word cannot be chosen, beside what the mail system cannot do."""
         words = FIELDS[key].choices
         width = max(len(word) for word in words)
-        options = [Option(word, f"{word:<{width}}  {texts[word]}", reasons.get(word, "")) for word in words]
+        mta = self.wizard.state.mta
+        options = [
+            Option(
+                word,
+                f"{word:<{width}}  {texts[word]}",
+                reasons.get(word, "") or (mta.unavailable(f"{key}: {word}") if mta is not None else ""),
+            )
+            for word in words
+        ]
         return Choice(options, self.draft.text(key), id=field_id(key))
 
     def toggle(self, key: str, label: str = "") -> Toggle:

@@ -46,7 +46,7 @@ class StepAScreen(StepScreen):
         yield self.field("smart_host.ca_file", "(the system's own)")
         yield self.field("smart_host.client_certificate", "(none)")
         yield self.field("smart_host.client_key", "(none)")
-        unlisted = self.wizard.state.postfix.domains.unlisted if self.wizard.state.postfix else ()
+        unlisted = self.wizard.state.mta.domains.unlisted if self.wizard.state.mta else ()
         if unlisted:
             yield Text(
                 [Line(f"! Domains in {', '.join(unlisted)} cannot be listed; please add them.", "warn")]

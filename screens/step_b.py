@@ -16,7 +16,7 @@ from screens import work
 from screens.flow import FlowStep
 from screens.senders import SendersScreen, read_senders
 from screens.step import StepScreen
-from screens.texts.inbound import NO_REQUIRE, PEER, RETURN, firewall_lines, firewall_words
+from screens.texts.inbound import RETURN, firewall_lines, firewall_words, peer_words
 from screens.texts.lines import Line
 from screens.texts.senders import summary
 from screens.widgets.button import Button, button
@@ -63,7 +63,7 @@ class StepBScreen(StepScreen):
         state = self.wizard.state
         firewall = state.facts.firewall if state.facts else None
         own = ", ".join(state.facts.addresses[:2]) if state.facts else ""
-        name = state.postfix.expanded.get("myhostname", "") if state.postfix else ""
+        name = state.mta.host_name if state.mta else ""
         yield self.field("conbool_networks", "(from the Setup Assistant, with commas)")
         yield self.toggle(PRIVATE, _SWITCHES[PRIVATE])
         yield Text(id="ask-private_networks")
@@ -74,7 +74,7 @@ class StepBScreen(StepScreen):
         yield self.field("inbound.extra_networks", "(none; scanners, branch offices)")
         yield Text([Line("  Firewall:")], classes="caption", id="firewall-caption")
         unusable = {"auto": firewall.unusable} if firewall is not None and firewall.unusable else {}
-        yield self.choice("inbound.firewall", firewall_words(firewall), unusable)
+        yield self.choice("inbound.firewall", firewall_words(firewall, state.mta), unusable)
         yield Text(firewall_lines(firewall), id="firewall-found")
         yield self.field("inbound.confirm_within", label="Take back after (s)")
         yield self.field("inbound.relay_host", f"({name})" if name else "", label="Relay host name")
@@ -82,7 +82,7 @@ class StepBScreen(StepScreen):
         yield Text([Line("  Who delivers outbound mail:")], classes="caption")
         yield self.choice("inbound.return_mode", RETURN)
         yield Text([Line("  Conbool's client certificate:")], classes="caption")
-        yield self.choice("inbound.peer_certificate", PEER, {"require": NO_REQUIRE})
+        yield self.choice("inbound.peer_certificate", peer_words(state.mta))
 
     def buttons(self) -> Sequence[Button]:
         """Next, and what helps to fill the fields."""

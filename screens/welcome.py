@@ -226,7 +226,7 @@ class WelcomeScreen(WizardScreen):
         """The obstacle is told already where it is only that the one mail system is absent, broken or
         managed.
         """
-        present = [detection for detection in facts.detections if detection.outcome is Outcome.PRESENT]
+        present = [detection for detection in facts.choices if detection.outcome is Outcome.PRESENT]
         return bool(present)
 
     def _set_reasons(self, found: Found) -> None:

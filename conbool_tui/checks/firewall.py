@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from conbool_tui.allowed import allowed_networks
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
-from conbool_tui.facts import FirewallFacts, PostfixFacts
+from conbool_tui.facts import FirewallFacts, MtaFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall import rules as our_rules
 from conbool_tui.networks import Network
-from conbool_tui.planners.postfix.allowed import allowed_networks, unlisted_networks
 
 _ID = "firewall"
 _APPLY = "Apply the answers again: conbool-tui plan shows what that changes."
 
 
-def firewall_findings(facts: FirewallFacts, postfix: PostfixFacts, answers: Answers) -> list[Finding]:
+def firewall_findings(facts: FirewallFacts, mta: MtaFacts, answers: Answers) -> list[Finding]:
     """The finding ``firewall``: owner, and whether our rules in force are those the answers ask for (guide step B)."""
     inbound = answers.inbound
     owner = f"The firewall's rules are owned by: {facts.owner.value} ({facts.evidence.rstrip('.')})."
@@ -41,15 +41,19 @@ def firewall_findings(facts: FirewallFacts, postfix: PostfixFacts, answers: Answ
                 _APPLY,
             )
         ]
-    unlisted = unlisted_networks(postfix)
+    unlisted = mta.unlisted_networks
     if unlisted:
-        text = f"The firewall was left alone: mynetworks names {', '.join(unlisted)}, whose networks cannot be listed."
+        text = f"The firewall was left alone: {', '.join(unlisted)} names own networks of {mta.title} that cannot be listed."
         return [
             Finding(
-                _ID, Status.NOT_TESTED, text, owner, "Postfix itself refuses everybody who is not listed."
+                _ID,
+                Status.NOT_TESTED,
+                text,
+                owner,
+                f"{mta.title} itself refuses everybody who is not listed.",
             )
         ]
-    return [_compared(facts, our_rules.rules(allowed_networks(postfix, answers)), owner)]
+    return [_compared(facts, our_rules.rules(allowed_networks(mta, answers)), owner)]
 
 
 def _compared(facts: FirewallFacts, expected: our_rules.Rules, owner: str) -> Finding:

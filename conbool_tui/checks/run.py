@@ -15,9 +15,10 @@ from conbool_tui.checks.posttls_finger import second_opinion
 from conbool_tui.checks.relay_host import Server, check_relay_host
 from conbool_tui.checks.smart_host import SmartHostCheck
 from conbool_tui.checks.transport_tls import transport_tls
-from conbool_tui.facts import Detection, HostFacts, PostfixFacts, Service
+from conbool_tui.facts import Detection, HostFacts, MtaFacts, PostfixFacts, Service
 from conbool_tui.findings import Finding, Status
 from conbool_tui.host import Host
+from conbool_tui.mta import mta_facts
 from conbool_tui.planners.postfix import names
 from conbool_tui.receipt import Progress, ProgressSink
 
@@ -62,13 +63,13 @@ def run_checks(
         _Part(
             f"TLS to {answers.smart_host.host}",
             "smart-host",
-            partial(_smart_host, host, target.postfix, answers, cancelled),
+            partial(_smart_host, host, target, answers, cancelled),
             True,
         ),
         _Part(
             "SMTP on port 25",
             "smtp.reachable",
-            partial(_relay_host, host, facts, target.postfix, answers, cancelled),
+            partial(_relay_host, host, facts, target, answers, cancelled),
             True,
         ),
         _Part("firewall", "firewall", lambda _: _firewall(target, facts, answers)),
@@ -115,11 +116,12 @@ def _prerequisites(facts: HostFacts, answers: Answers, cancelled: Cancelled, say
 
 def _firewall(target: Detection, facts: HostFacts, answers: Answers) -> list[Finding]:
     """What the packet filter does with port 25."""
-    if facts.firewall is None or target.postfix is None:
+    mta = mta_facts(target)
+    if facts.firewall is None or mta is None:
         return []
     from conbool_tui.checks.firewall import firewall_findings
 
-    return firewall_findings(facts.firewall, target.postfix, answers)
+    return firewall_findings(facts.firewall, mta, answers)
 
 
 def _queue(host: Host, target: Detection) -> list[Finding]:
@@ -143,13 +145,14 @@ def _certificates(host: Host, answers: Answers) -> list[Finding]:
 
 
 def _smart_host(
-    host: Host, postfix: Optional[PostfixFacts], answers: Answers, cancelled: Cancelled, say: Say
+    host: Host, target: Detection, answers: Answers, cancelled: Cancelled, say: Say
 ) -> list[Finding]:
-    settings = transport_tls(answers.smart_host, postfix)
+    postfix = target.postfix
+    settings = transport_tls(answers.smart_host, postfix, mta_facts(target))
     check = SmartHostCheck(
         host,
         answers.smart_host,
-        own_name(postfix),
+        own_name(target),
         settings=settings,
         limits=Limits(cancelled=cancelled),
         say=say,
@@ -170,29 +173,37 @@ def _smart_host(
 def _relay_host(
     host: Host,
     facts: HostFacts,
-    postfix: Optional[PostfixFacts],
+    target: Detection,
     answers: Answers,
     cancelled: Cancelled,
     say: Say,
 ) -> list[Finding]:
     inbound = answers.inbound
-    listeners = facts.listeners or (postfix.listeners if postfix is not None else ())
-    networks = postfix.expanded.get("mynetworks", "").replace(",", " ").split() if postfix is not None else []
-    bundle = postfix.system_ca_file if postfix is not None else None
+    mta = mta_facts(target)
+    listeners = facts.listeners or (mta.listeners if mta is not None else ())
+    networks = _own_networks(target, mta)
+    bundle = mta.system_ca_file if mta is not None else None
     server = Server(
         listeners,
         answers.domains,
         inbound.relay_host,
-        tuple(networks),
-        own_name(postfix),
+        networks,
+        own_name(target),
         addresses=facts.addresses,
         public_addresses=inbound.public_addresses,
-        closed=inbound.restrict_port_25 or _closed(postfix),
+        closed=inbound.restrict_port_25 or _closed(target.postfix) or (mta is not None and mta.closed),
         tls_demanded=inbound.restrict_port_25,
         private_meant=inbound.private_networks,
         ca_file=str(host.real(bundle)) if bundle is not None else None,
     )
     return check_relay_host(server, Limits(cancelled=cancelled), say=say)
+
+
+def _own_networks(target: Detection, mta: Optional[MtaFacts]) -> tuple[str, ...]:
+    """The networks that may relay, as the mail system is told them."""
+    if target.postfix is not None:
+        return tuple(target.postfix.expanded.get("mynetworks", "").replace(",", " ").split())
+    return mta.own_networks if mta is not None else ()
 
 
 def _closed(postfix: Optional[PostfixFacts]) -> bool:
@@ -222,10 +233,15 @@ def _refuses_all(postfix: PostfixFacts, service: Service, name: str, depth: int 
     return False
 
 
-def own_name(facts: object) -> str:
+def own_name(target: Optional[Detection]) -> str:
     """The name this server greets with: the mail system's own, else the machine's."""
-    if isinstance(facts, PostfixFacts):
-        name = facts.expanded.get("smtp_helo_name") or facts.expanded.get("myhostname", "")
-        if name and name.isascii() and not any(char.isspace() for char in name):
-            return name
+    mta = mta_facts(target)
+    helo = (
+        target.postfix.expanded.get("smtp_helo_name", "")
+        if target is not None and target.postfix is not None
+        else ""
+    )
+    name = helo or (mta.host_name if mta is not None else "")
+    if name and name.isascii() and not any(char.isspace() for char in name):
+        return name
     return socket.gethostname() or "localhost"

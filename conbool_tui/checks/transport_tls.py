@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from conbool_tui.answers import SmartHost
-from conbool_tui.facts import PostfixFacts
+from conbool_tui.facts import MtaFacts, PostfixFacts
 
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 ALL_FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -43,11 +43,14 @@ class TransportTls:
     ciphers: str = ""
 
 
-def transport_tls(wanted: SmartHost, postfix: Optional[PostfixFacts]) -> TransportTls:
-    """The settings of the planned transport: what the answers leave open is inherited from main.cf."""
+def transport_tls(
+    wanted: SmartHost, postfix: Optional[PostfixFacts], mta: Optional[MtaFacts] = None
+) -> TransportTls:
+    """The settings of the planned transport: what the answers leave open is inherited from main.cf, or the system's own."""
     if postfix is None:
+        bundle = mta.system_ca_file if mta is not None else None
         return TransportTls(
-            ca_file=wanted.ca_file, certificate=wanted.client_certificate, key=_key_of(wanted)
+            ca_file=wanted.ca_file or bundle, certificate=wanted.client_certificate, key=_key_of(wanted)
         )
 
     def value(name: str) -> Optional[str]:

@@ -1,1 +1,25 @@
 """Planners: facts and answers in, a plan out. Pure functions; nothing here touches the machine."""
+
+from __future__ import annotations
+
+from conbool_tui.answers import Answers
+from conbool_tui.errors import CheckFailedError
+from conbool_tui.facts import Detection
+from conbool_tui.plan import Plan
+
+
+def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
+    """The plan for the mail system that was found.
+
+    Raises:
+        CheckFailedError, UsageError: it cannot be set up like this, with the reason and what to do.
+    """
+    if detection.postfix is not None:
+        from conbool_tui.planners.postfix import plan_postfix
+
+        return plan_postfix(detection.postfix, answers)
+    raise CheckFailedError(
+        f"{detection.system} was found, and this version cannot plan for it.",
+        "",
+        "Look for a newer version of conbool-tui.",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conbool_tui.errors import UsageError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailSystem, MailTarget
+from conbool_tui.systems.composite import CompositeSystem
 from conbool_tui.systems.postfix import PostfixSystem
 
 NAMES = ("postfix",)
@@ -16,6 +17,8 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
     Raises:
         UsageError: a name this version does not know.
     """
+    if target.also:
+        return CompositeSystem(target.all, [make_system(host, one) for one in target.all])
     if target.system == "postfix":
         return PostfixSystem(host, target.config_directory, target.instance)
     raise UsageError(

@@ -13,7 +13,7 @@ from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.live import LiveFor, check_rules, judge_rules, real_live
-from conbool_tui.transaction.lock import locked, locked_configuration
+from conbool_tui.transaction.lock import locked, locked_configurations
 from conbool_tui.transaction.preflight import entry_for, nothing_changed, require_root
 from conbool_tui.transaction.receipts import open_change, overdue
 from conbool_tui.transaction.record import FileEntry, Record
@@ -75,7 +75,7 @@ def apply_plan(
     tools.tell(Progress("lock", "Taking the lock.", 0, 1))
     with nothing_changed():
         store.prepare()
-    with locked(host, store), locked_configuration(host, plan.config_directory), deferred() as signals:
+    with locked(host, store), locked_configurations(host, plan.target), deferred() as signals:
         store.sweep()
         refuse_unfinished(host, state_dir)
         tools.signals = signals

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Callable, Optional, Union
 
+from conbool_tui import text_blocks
 from conbool_tui.firewall import tagged_lines
 from conbool_tui.plan import Change, ChangeKind
 from conbool_tui.postfix_config import MainCf, MasterCf
@@ -43,11 +44,41 @@ class TaggedText:
         return self._data
 
 
-Text = Union[MainCf, MasterCf, TaggedText]
+class BlockText:
+    """A text file in which only our marked blocks are ours (``text_blocks``)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        text_blocks.ids(data)
+
+    @classmethod
+    def parse(cls, data: bytes) -> BlockText:
+        """Raises ConfigTextError: markers do not pair up."""
+        return cls(data)
+
+    def get(self, block_id: str) -> Optional[str]:
+        """The lines of a block, None when it is not there."""
+        return text_blocks.get(self._data, block_id)
+
+    def put(self, block_id: str, value: Optional[str]) -> None:
+        """Replace a block's lines, or take the block out."""
+        self._data = text_blocks.put(self._data, block_id, value)
+
+    def copy(self) -> BlockText:
+        """An independent copy."""
+        return BlockText(self._data)
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return self._data
+
+
+Text = Union[MainCf, MasterCf, TaggedText, BlockText]
 """A file's content, read so that it can be asked for single keys."""
 _PARSERS: Mapping[ChangeKind, Callable[[bytes], Text]] = {
     ChangeKind.PARAMETER: MainCf.parse,
     ChangeKind.LINES: TaggedText.parse,
+    ChangeKind.BLOCK: BlockText.parse,
 }
 
 
@@ -63,7 +94,7 @@ def key_of(change: Change) -> Key:
 
 def value_of(text: Text, change: Change) -> Optional[str]:
     """The value of a change's key; None: not there."""
-    if isinstance(text, (MainCf, TaggedText)):
+    if isinstance(text, (MainCf, TaggedText, BlockText)):
         return text.get(change.key)
     if change.kind is ChangeKind.SERVICE_BLOCK:
         return text.block(change.key)

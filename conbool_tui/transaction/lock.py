@@ -14,6 +14,7 @@ from typing import Callable
 
 from conbool_tui.errors import CheckFailedError, ConboolError, HostError, LockedError
 from conbool_tui.host import Host
+from conbool_tui.plan import MailTarget
 from conbool_tui.transaction.store import Store
 
 _PAUSE = 0.05
@@ -73,6 +74,16 @@ def busy(host: Host, store: Store) -> bool:
         return False
     host.unlock(handle)
     return False
+
+
+@contextlib.contextmanager
+def locked_configurations(host: Host, target: MailTarget) -> Iterator[None]:
+    """Hold the locks of the configuration directories of all mail systems that a change concerns. Raises as ``locked_configuration``."""
+    with contextlib.ExitStack() as stack:
+        # Always in the same order, so that two runs cannot wait for each other.
+        for folder in sorted({one.config_directory for one in target.all}):
+            stack.enter_context(locked_configuration(host, folder))
+        yield
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 from conbool_tui.errors import ConboolError, RollbackIncompleteError, UsageError
 from conbool_tui.plan import Change, ChangeKind
@@ -19,6 +19,7 @@ from conbool_tui.postfix_config import ConfigTextError, MainCf
 from conbool_tui.postfix_config.layout import stages_of
 from conbool_tui.postfix_config.value_lists import splitter
 from conbool_tui.transaction.key_values import (
+    BlockText,
     Key,
     TaggedText,
     Text,
@@ -161,9 +162,9 @@ def take_back(
         return Merge(now)
     if ours is None or now is None:
         return whole
-    if base is None:
-        return Merge(base) if now == ours else _out_of_new_file(keyed, whole, ours, now)
     try:
+        if base is None:
+            return Merge(base) if now == ours else _out_of_new_file(keyed, whole, ours, now)
         merged = _by_key(keyed, base, ours, now, wishes)
     except ConfigTextError:
         merged = None
@@ -231,10 +232,16 @@ def _by_key(keyed: Sequence[Change], base: bytes, ours: bytes, now: bytes, wishe
 
 
 def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: bytes) -> Merge:
-    """Take our tagged lines out of a file that we created and somebody wrote into since."""
-    if any(change.kind is not ChangeKind.LINES for change in keyed):
+    """Take our tagged lines or blocks out of a file that we created and somebody wrote into since. Raises ConfigTextError."""
+    kinds = {change.kind for change in keyed}
+    applied: Union[TaggedText, BlockText]
+    current: Union[TaggedText, BlockText]
+    if kinds == {ChangeKind.LINES}:
+        applied, current = TaggedText.parse(ours), TaggedText.parse(now)
+    elif kinds == {ChangeKind.BLOCK}:
+        applied, current = BlockText.parse(ours), BlockText.parse(now)
+    else:
         return whole
-    applied, current = TaggedText.parse(ours), TaggedText.parse(now)
     for change in keyed:
         value = current.get(change.key)
         if value is None:
@@ -246,7 +253,7 @@ def _out_of_new_file(keyed: Sequence[Change], whole: Merge, ours: bytes, now: by
 
 
 def _put(text: Text, change: Change, value: Optional[str]) -> None:
-    if isinstance(text, TaggedText):
+    if isinstance(text, (TaggedText, BlockText)):
         text.put(change.key, value)
         return
     if isinstance(text, MainCf):
@@ -275,7 +282,7 @@ def _put(text: Text, change: Change, value: Optional[str]) -> None:
 
 def _meaning(text: Text, keyed: Sequence[Change]) -> object:
     """What its reader takes from the file, in a form that can be compared."""
-    if isinstance(text, TaggedText):
+    if isinstance(text, (TaggedText, BlockText)):
         rest = text.copy()
         for change in keyed:
             rest.put(change.key, None)

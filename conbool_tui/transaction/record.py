@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -63,7 +63,7 @@ class Record:
 
 def target_of(plan: Plan) -> MailTarget:
     """The mail system a plan is for."""
-    return MailTarget(plan.system, plan.instance, plan.config_directory)
+    return plan.target
 
 
 def checksum(data: bytes) -> str:
@@ -180,7 +180,13 @@ def plan_from_json(document: Mapping[str, Any], content: Contents) -> Plan:
         confirm_within=int(document.get("confirm_within", 0)),
         answers=str(document.get("answers", "")),
         ask_again=str(document.get("ask_again", "")),
+        also=targets_from_json(document.get("also", ())),
     )
+
+
+def targets_from_json(items: Sequence[Mapping[str, Any]]) -> tuple[MailTarget, ...]:
+    """The further mail systems of a change. Raises KeyError or TypeError: they are none."""
+    return tuple(MailTarget(item["system"], item["instance"], item["config_directory"]) for item in items)
 
 
 def _contents(document: Mapping[str, Any], entries: Mapping[str, FileEntry]) -> Contents:

@@ -12,7 +12,7 @@ from conbool_tui.receipt import ChangeState, ProgressSink, Receipt
 from conbool_tui.transaction import live
 from conbool_tui.transaction import record as records
 from conbool_tui.transaction.journal import Entry, Journal, Kind
-from conbool_tui.transaction.lock import locked, locked_configuration
+from conbool_tui.transaction.lock import locked, locked_configurations
 from conbool_tui.transaction.preflight import require_root
 from conbool_tui.transaction.receipts import awaited, open_change, receipt_of
 from conbool_tui.transaction.signals import deferred
@@ -91,7 +91,7 @@ def take_back(
 ) -> Receipt:
     """Take back an open change whatever its state; only under the lock. Raises as ``recover``."""
     entries = Journal(tools.host, tools.store.folder(unfinished.id)).read()
-    with locked_configuration(tools.host, str(entries[0]["config_directory"])):
+    with locked_configurations(tools.host, _target(entries[0])):
         return _take_back(tools, unfinished, entries, reason or unfinished.message, accept, may_start)
 
 
@@ -139,4 +139,11 @@ def _reason(host: Host, state_dir: str, receipt: Receipt, early: str) -> str:
 
 def _system(store: Store, receipt: Receipt, system_for: SystemFor) -> MailSystem:
     first = Journal(store.host, store.folder(receipt.id)).read()[0]
-    return system_for(MailTarget(first["system"], first["instance"], first["config_directory"]))
+    return system_for(_target(first))
+
+
+def _target(first: Entry) -> MailTarget:
+    """The mail system of a change, from its journal's first record."""
+    # Records of earlier versions concern one system.
+    also = records.targets_from_json(first.get("also", ()))
+    return MailTarget(first["system"], first["instance"], first["config_directory"], also)

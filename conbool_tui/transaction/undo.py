@@ -18,7 +18,7 @@ from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.key_values import values_of
 from conbool_tui.transaction.lineage import bases_instead, set_by_later, set_later, shared_keys
 from conbool_tui.transaction.live import LiveFor, real_live
-from conbool_tui.transaction.lock import locked, locked_configuration
+from conbool_tui.transaction.lock import locked, locked_configurations
 from conbool_tui.transaction.merge import (
     KEEP,
     PUT_BACK,
@@ -105,7 +105,7 @@ def undo_change(
         store.sweep()
         chosen = _choose(list_changes(host, state_dir), chosen.id)
         record = records.load(store, chosen.id)
-        with locked_configuration(host, record.plan.config_directory), deferred() as signals:
+        with locked_configurations(host, record.target), deferred() as signals:
             tools = Tools(
                 host,
                 store,

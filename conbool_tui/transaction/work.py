@@ -269,6 +269,7 @@ class Work:
             system=plan.system,
             instance=plan.instance,
             config_directory=plan.config_directory,
+            also=[dataclasses.asdict(one) for one in plan.also],
             undo_of=self.record.undo_of,
             titles=[change.title for change in plan.changes],
             files=[entry.path for entry in self.record.entries],
@@ -688,10 +689,10 @@ def _collect(problems: list[Problem], driver: LiveRules, rules: Optional[str]) -
 
 
 def mail_files(plan: Plan) -> Mapping[str, Optional[bytes]]:
-    """The plan's files that the mail system reads (those below its configuration directory), with their new contents."""
-    top = posixpath.normpath(plan.config_directory) + "/"
+    """The plan's files that the mail systems read (those below their configuration directories), with their new contents."""
+    tops = tuple(posixpath.normpath(one.config_directory) + "/" for one in plan.target.all)
     return {
-        target.path: target.after for target in plan.files if posixpath.normpath(target.path).startswith(top)
+        target.path: target.after for target in plan.files if posixpath.normpath(target.path).startswith(tops)
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conbool_tui.facts import Detection, HostFacts, Outcome, PostfixFacts
+from conbool_tui.facts import Detection, HostedDomains, HostFacts, MtaFacts, Outcome, PostfixFacts
 from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Receipt
 from screens import glyphs
@@ -18,6 +18,8 @@ def host_lines(facts: HostFacts, chosen: Detection | None) -> list[Line]:
     lines: list[Line] = []
     if chosen is not None and chosen.postfix is not None:
         lines.extend(postfix_lines(chosen, chosen.postfix))
+    elif chosen is not None and chosen.mta is not None:
+        lines.extend(mta_lines(chosen.mta))
     elif chosen is not None:
         lines.append(status_line(Status.OK, chosen.summary))
     relevant = [d for d in facts.detections if d is not chosen and d.outcome is not Outcome.ABSENT]
@@ -73,14 +75,7 @@ def postfix_lines(detection: Detection, facts: PostfixFacts) -> list[Line]:
     state = "running" if facts.running else "not running"
     head = f"Postfix {facts.version}, {state}, {facts.config_directory}"
     lines = [status_line(Status.OK if facts.running else Status.WARN, head)]
-    for label, names in _domain_rows(facts):
-        lines.append(_row(label, names))
-    if not facts.domains.all():
-        lines.append(_row("Hosted domains", "none found; type them in the next step"))
-    lines.extend(
-        Line(f"! WARN  The domains in {source} cannot be listed; add them in the next step.", "warn", 8)
-        for source in facts.domains.unlisted
-    )
+    lines.extend(_domain_lines(facts.domains))
     filters = ", ".join(
         f"{item.value}" + (f" (back on {', '.join(item.reentry)})" if item.reentry else "")
         for item in facts.content_filters
@@ -98,12 +93,42 @@ def postfix_lines(detection: Detection, facts: PostfixFacts) -> list[Line]:
     return lines
 
 
-def _domain_rows(facts: PostfixFacts) -> list[tuple[str, str]]:
+def mta_lines(facts: MtaFacts) -> list[Line]:
+    """The same of any other mail system."""
+    state = "running" if facts.running else "not running"
+    head = f"{facts.title} {facts.version}, {state}, {facts.config_directory}"
+    lines = [status_line(Status.OK if facts.running else Status.WARN, head)]
+    lines.extend(_domain_lines(facts.domains))
+    lines.append(_row("Content filter", ", ".join(facts.filters) or "none"))
+    lines.append(_row("Port 25", facts.port_25_owner or "nobody listens"))
+    lines.append(_row("Submission", ", ".join(facts.submission) or "none"))
+    lines.append(_row("Route until now", facts.route))
+    lines.extend(
+        Line(f"{glyphs.current().note} Limit  {one.key}: {one.reason}", "note", 8)
+        for one in facts.capabilities
+        if not one.available
+    )
+    lines.extend(Line(f"! WARN  {warning}", "warn", 8) for warning in facts.warnings)
+    return lines
+
+
+def _domain_lines(domains: HostedDomains) -> list[Line]:
+    lines = [_row(label, names) for label, names in _domain_rows(domains)]
+    if not domains.all():
+        lines.append(_row("Hosted domains", "none found; type them in the next step"))
+    lines.extend(
+        Line(f"! WARN  The domains in {source} cannot be listed; add them in the next step.", "warn", 8)
+        for source in domains.unlisted
+    )
+    return lines
+
+
+def _domain_rows(domains: HostedDomains) -> list[tuple[str, str]]:
     classes = (
-        ("Local domains", facts.domains.mydestination),
-        ("Virtual aliases", facts.domains.virtual_alias),
-        ("Virtual mailb.", facts.domains.virtual_mailbox),
-        ("Relay domains", facts.domains.relay),
+        ("Local domains", domains.mydestination),
+        ("Virtual aliases", domains.virtual_alias),
+        ("Virtual mailb.", domains.virtual_mailbox),
+        ("Relay domains", domains.relay),
     )
     return [(label, _some(names)) for label, names in classes if names]
 

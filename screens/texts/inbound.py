@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from conbool_tui.answers import Answers
-from conbool_tui.facts import FirewallFacts, FirewallOwner
+from conbool_tui.facts import FirewallFacts, FirewallOwner, MtaFacts
 from conbool_tui.plan import ChangeKind, Plan
 from screens.texts.lines import Line
 
@@ -13,13 +13,16 @@ RETURN = {
     "hand_back": "this server, after Conbool hands it back",
     "conbool_delivers": "Conbool itself",
 }
-PEER = {
-    "log": "the name in it is written to the mail log",
-    "require": "not possible with Postfix",
-}
-NO_REQUIRE = (
-    "Postfix can check a client certificate's fingerprint, not its name; the address list protects instead"
-)
+
+
+def peer_words(mta: Optional[MtaFacts]) -> dict[str, str]:
+    """What each choice about Conbool's client certificate means with this mail system."""
+    no = mta.unavailable("inbound.peer_certificate: require") if mta is not None else ""
+    return {
+        "log": "the name in it is written to the mail log",
+        "require": f"not possible with {_title(mta)}" if no else "mail without it is refused for now (4xx)",
+    }
+
 
 _OWNERS = {
     FirewallOwner.FIREWALLD: "close it there, too: through firewalld",
@@ -32,10 +35,14 @@ _OWNERS = {
 }
 
 
-def firewall_words(facts: Optional[FirewallFacts]) -> dict[str, str]:
+def firewall_words(facts: Optional[FirewallFacts], mta: Optional[MtaFacts] = None) -> dict[str, str]:
     """What each choice means on this host."""
     auto = "close it there, too, with the tool that owns the rules" if facts is None else _OWNERS[facts.owner]
-    return {"auto": auto, "none": "leave it alone: Postfix itself refuses the others"}
+    return {"auto": auto, "none": f"leave it alone: {_title(mta)} itself refuses the others"}
+
+
+def _title(mta: Optional[MtaFacts]) -> str:
+    return mta.title if mta is not None else "the mail system"
 
 
 def firewall_lines(facts: Optional[FirewallFacts]) -> list[Line]:

@@ -7,7 +7,7 @@ from typing import Optional
 
 from conbool_tui import mail_flow
 from conbool_tui.answers import Answers
-from conbool_tui.facts import PostfixFacts
+from conbool_tui.facts import MtaFacts
 from conbool_tui.findings import Status
 from conbool_tui.plan import Plan
 from conbool_tui.present_senders import SenderReport
@@ -25,9 +25,7 @@ _TRUST = {
 }
 
 
-def review_lines(
-    plan: Plan, answers: Answers, facts: PostfixFacts, doubts: Sequence[Line] = ()
-) -> list[Line]:
+def review_lines(plan: Plan, answers: Answers, facts: MtaFacts, doubts: Sequence[Line] = ()) -> list[Line]:
     """What will change, in words: purpose, files, commands, what stays, how to undo, and the picture. ``doubts``
     come before all files.
     """
@@ -60,7 +58,7 @@ def review_lines(
     return lines
 
 
-def purpose(answers: Answers, facts: PostfixFacts) -> list[str]:
+def purpose(answers: Answers, facts: MtaFacts) -> list[str]:
     """What the answers mean for the mail."""
     host = answers.smart_host
     domains = answers.domains or facts.domains.all()
@@ -119,7 +117,7 @@ def untouched(plan: Plan) -> list[str]:
     ]
 
 
-def flow_lines(facts: PostfixFacts, answers: Answers, plan: Plan | None) -> list[Line]:
+def flow_lines(facts: MtaFacts, answers: Answers, plan: Plan | None) -> list[Line]:
     """Who sends to whom, before and after."""
     arrows = glyphs.current().arrows
     before = mail_flow.picture(mail_flow.hops_before(facts), arrows)
@@ -131,7 +129,7 @@ def flow_lines(facts: PostfixFacts, answers: Answers, plan: Plan | None) -> list
     return lines
 
 
-def done_lines(answers: Answers, facts: PostfixFacts, receipt: Receipt | None, relay_host: str) -> list[Line]:
+def done_lines(answers: Answers, facts: MtaFacts, receipt: Receipt | None, relay_host: str) -> list[Line]:
     """What to do next in Conbool's web console, how to undo, and the picture."""
     lines = [
         Line("Next, in Conbool's web console", "head"),

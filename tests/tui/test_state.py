@@ -10,6 +10,7 @@ import pytest
 from conbool_tui import mail_flow
 from conbool_tui.answers import Answers, Inbound, Scope, SmartHost
 from conbool_tui.facts import PostfixFacts
+from conbool_tui.planners.postfix.mta import mta_of
 from conbool_tui.wizard_state import FIELDS, Draft, FieldError
 from screens import glyphs
 from tests.tui.fake import postfix_facts, with_filter
@@ -153,7 +154,7 @@ def test_the_picture_fits_and_names_every_way(
         smart_host=SmartHost(host=long),
         conbool_networks=("198.51.100.0/24",),
     )
-    for hops in (mail_flow.hops_before(facts), mail_flow.hops_after(facts, answers)):
+    for hops in (mail_flow.hops_before(mta_of(facts)), mail_flow.hops_after(mta_of(facts), answers)):
         lines = mail_flow.picture(hops, arrows)
         assert max(map(len, lines)) <= mail_flow.WIDTH
         for hop in hops:
@@ -163,7 +164,7 @@ def test_the_picture_fits_and_names_every_way(
 
 
 def test_the_picture_shows_who_changes_the_way_and_who_does_not() -> None:
-    facts = with_filter()
+    facts = mta_of(with_filter())
     before = "\n".join(mail_flow.picture(mail_flow.hops_before(facts)))
     assert "users, programs           --> Postfix + filter --> [smtp.provider.example]:587" in before.replace(
         "---", "--"

@@ -1,20 +1,17 @@
-"""Who may connect to port 25 under the answers, as plain networks: for the firewall and the mail log's report."""
+"""Which networks mynetworks names, and which services of port 25 face the outside."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Optional
 
-from conbool_tui.answers import Answers
+from conbool_tui.allowed import network as _network
 from conbool_tui.facts import PostfixFacts, Service
 from conbool_tui.networks import Network, covers, merged
 from conbool_tui.planners.postfix.lists import split_list
 
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\((\w+)\))")
 _LOOPBACK_NAMES = ("127.", "localhost:", "[::1]:", "ip6-localhost:")
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
 @dataclass(frozen=True)
@@ -29,22 +26,14 @@ class OwnNetworks:
     unlisted: tuple[str, ...]
 
 
-def allowed_networks(facts: PostfixFacts, answers: Answers) -> tuple[str, ...]:
-    """Every network that may connect to port 25 when it is restricted: Conbool's, the extra ones, and mynetworks.
-
-    Canonical CIDR, IPv4 before IPv6, sorted, overlaps merged; loopback is left out. Never more than Postfix itself
-    lets in: what ``mynetworks`` excludes, or names in a table, is not among them (``unlisted_networks``).
-    """
-    found = [_network(one) for one in (*answers.conbool_networks, *answers.inbound.extra_networks)]
-    wanted = [one for one in found if one is not None]
-    for value in _own_values(facts):
-        wanted += own_networks(value).listed
-    return tuple(str(one) for one in merged(one for one in wanted if not _is_loopback(one)))
+def listed_networks(facts: PostfixFacts) -> tuple[Network, ...]:
+    """The networks of mynetworks at the services of port 25, merged. What it excludes, or names in a table, is not among them."""
+    return merged(one for value in _own_values(facts) for one in own_networks(value).listed)
 
 
 def unlisted_networks(facts: PostfixFacts) -> tuple[str, ...]:
     """Entries of mynetworks whose addresses cannot be listed: Postfix lets them in at port 25, a firewall made from
-    ``allowed_networks`` does not.
+    ``listed_networks`` does not.
     """
     return tuple(dict.fromkeys(item for value in _own_values(facts) for item in own_networks(value).unlisted))
 
@@ -94,18 +83,6 @@ def expand(value: str, facts: PostfixFacts) -> str:
     return _REFERENCE.sub(
         lambda match: facts.expanded.get(match.group(1) or match.group(2) or match.group(3), ""), value
     )
-
-
-def _network(text: str) -> Optional[Network]:
-    """``192.0.2.0/24``, ``192.0.2.1``, ``[2001:db8::]/32`` (postconf(5), mynetworks); None for anything else."""
-    try:
-        return ipaddress.ip_network(text.replace("[", "").replace("]", ""))
-    except ValueError:
-        return None
-
-
-def _is_loopback(network: Network) -> bool:
-    return any(covers(loopback, network) for loopback in _LOOPBACK)
 
 
 def _without(network: Network, excluded: list[Network]) -> list[Network]:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conbool_tui.allowed import allowed_networks
 from conbool_tui.answers import Answers, Inbound
-from conbool_tui.planners.postfix.allowed import allowed_networks, own_networks, unlisted_networks
+from conbool_tui.planners.postfix.allowed import own_networks, unlisted_networks
+from conbool_tui.planners.postfix.mta import mta_of
 
 from .facts_builder import MASTER, facts_for
 
@@ -50,13 +52,13 @@ ASKED = ("198.51.100.0/24", "203.0.113.8/29", "2001:db8:c::/48")
 def test_networks_of_mynetworks(value: str, listed: tuple[str, ...], unlisted: tuple[str, ...]) -> None:
     facts = facts_for(f"mynetworks = {value}\nmine = 10.1.0.0/16\n")
     answers = Answers(domains=("example.com",))
-    assert allowed_networks(facts, answers) == listed
+    assert allowed_networks(mta_of(facts), answers) == listed
     assert unlisted_networks(facts) == unlisted
 
 
 def test_everybody_who_may_connect() -> None:
     facts = facts_for("mynetworks = 127.0.0.0/8 192.0.2.0/24\n")
-    assert allowed_networks(facts, ANSWERS) == ("192.0.2.0/24", *ASKED)
+    assert allowed_networks(mta_of(facts), ANSWERS) == ("192.0.2.0/24", *ASKED)
 
 
 def test_a_service_of_port_25_may_have_its_own_mynetworks() -> None:
@@ -64,7 +66,7 @@ def test_a_service_of_port_25_may_have_its_own_mynetworks() -> None:
     master = MASTER.replace("smtpd\n", "smtpd\n  -o { mynetworks = $more, 10.0.0.0/8 }\n", 1)
     master += "2525 inet n - y - - smtpd\n  -o mynetworks=172.16.0.0/12\n"
     facts = facts_for("mynetworks = 192.0.2.0/24\nmore = 192.168.0.0/16\n", master)
-    assert allowed_networks(facts, ANSWERS) == ("10.0.0.0/8", "192.168.0.0/16", *ASKED)
+    assert allowed_networks(mta_of(facts), ANSWERS) == ("10.0.0.0/8", "192.168.0.0/16", *ASKED)
 
 
 NETWORKS = st.builds(

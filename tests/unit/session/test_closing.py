@@ -14,6 +14,7 @@ from conbool_tui.checks.dns_model import DomainReport, MailExchanger
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.host import Host
 from conbool_tui.mx_memory import KNOWN_FOR, UNKNOWN_FOR, MxMemory
+from conbool_tui.planners.postfix.mta import mta_of
 from conbool_tui.session import Session
 from tests.unit.cli import samples
 
@@ -103,18 +104,18 @@ def test_refused_until_confirmed(session: Session) -> None:
     plan = dataclasses.replace(samples.plan(), confirm_within=60)
     facts = samples.postfix()
     with pytest.raises(closing.ClosingError) as caught:
-        session._closing(plan, facts, CLOSING)
+        session._closing(plan, mta_of(facts), CLOSING)
     assert "example.com" in caught.value.domains
     assert "inbound.restrict_port_25" in caught.value.what
     assert "--inbound-close-despite-mx" in caught.value.todo
-    confirmed = session._closing(plan, facts, despite(CLOSING))
+    confirmed = session._closing(plan, mta_of(facts), despite(CLOSING))
     assert "mx1.example.com" in confirmed.ask_again
     assert confirmed.notices[0].level == "warn"
 
 
 def test_not_asked_when_nothing_is_tightened(session: Session) -> None:
     plan = samples.plan()
-    assert session._closing(plan, samples.postfix(), CLOSING) is plan
+    assert session._closing(plan, mta_of(samples.postfix()), CLOSING) is plan
 
 
 def test_every_hosted_domain_counts(session: Session) -> None:
@@ -125,7 +126,7 @@ def test_every_hosted_domain_counts(session: Session) -> None:
         facts, domains=dataclasses.replace(facts.domains, virtual_mailbox=("forgotten.example",))
     )
     with pytest.raises(closing.ClosingError) as caught:
-        session._closing(plan, facts, CLOSING)
+        session._closing(plan, mta_of(facts), CLOSING)
     assert "forgotten.example" in caught.value.domains
 
 
@@ -143,4 +144,4 @@ def test_firewall_facts_alone_plan_nothing(session: Session) -> None:
 
     facts = HostFacts((Detection("postfix", Outcome.PRESENT, "Postfix", postfix=samples.postfix()),))
     plan = samples.plan()
-    assert with_firewall(plan, facts, samples.postfix(), CLOSING) is plan
+    assert with_firewall(plan, facts, mta_of(samples.postfix()), CLOSING) is plan

@@ -16,6 +16,7 @@ from conbool_tui.errors import CheckFailedError, NeedsRootError, UsageError
 from conbool_tui.facts import Detection, HostedDomains, HostFacts, Outcome, PostfixInstance
 from conbool_tui.host import Host
 from conbool_tui.host_answers import default_domains
+from conbool_tui.planners.postfix.mta import mta_of
 from conbool_tui.receipt import ChangeState, Receipt
 from conbool_tui.session import Session
 from tests.unit.cli import samples
@@ -102,7 +103,7 @@ def test_no_domains(session: Session) -> None:
 def test_ten_thousand_domains(session: Session) -> None:
     names = tuple(f"d{number}.example" for number in range(10_000))
     facts = samples.postfix(domains=HostedDomains(relay=names))
-    assert default_domains(facts) == names
+    assert default_domains(mta_of(facts)) == names
 
 
 def test_answers_are_checked(session: Session) -> None:

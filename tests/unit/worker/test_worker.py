@@ -29,7 +29,7 @@ from conbool_tui.errors import (
 )
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, MailTarget, Notice, Plan, Step
 from conbool_tui.receipt import ChangeState, Progress, Receipt
 from conbool_tui.render import unseen_text
 from conbool_tui.session import Session
@@ -112,6 +112,7 @@ def full_plan() -> Plan:
         300,
         "domains: [\u00fc]\n",
         "Really?",
+        (MailTarget("dovecot", "-", "/etc/dovecot"),),
     )
 
 

@@ -1,0 +1,17 @@
+"""What a detection says of its mail transfer agent in words that hold for every one. Pure."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from conbool_tui.facts import Detection, MtaFacts
+from conbool_tui.planners.postfix.mta import mta_of
+
+
+def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
+    """The neutral half of a detection; None when nothing could be read of an MTA."""
+    if detection is None:
+        return None
+    if detection.mta is None and detection.postfix is not None:
+        return mta_of(detection.postfix)
+    return detection.mta
