@@ -107,6 +107,16 @@ class BaseScreen(Screen[Any]):
             self.query_one(selector).focus()
         self.opened()
         self.call_after_refresh(self._settle)
+        # Scrolling and other widgets move the focused row after it got the focus.
+        self.screen_layout_refresh_signal.subscribe(self, self._follow_row, immediate=True)
+
+    def _follow_row(self, screen: object) -> None:
+        before = self.app.cursor_position
+        place = getattr(self.focused, "place_cursor", None)
+        if place is not None:
+            place()
+            if self.app.cursor_position != before and self.focused is not None:
+                self.focused.refresh()
 
     def opened(self) -> None:
         """Called once, when the widgets are there. (Textual calls every class's own ``on_mount``; this one
