@@ -29,6 +29,7 @@ from screens.base import BaseScreen
 from screens.dialogs import Question, SaveScreen, TooSmallScreen, TypedQuestion
 from screens.flow import FLOW, FlowStep
 from screens.ports import WizardSession
+from screens.texts import asked
 from screens.work import Job
 
 MIN_COLUMNS = 60
@@ -191,20 +192,7 @@ class WizardApp(App[int], inherit_bindings=False):
             if yes:
                 self.exit(self.state.exit_code)
 
-        self.push_screen(
-            Question(
-                "Leave now?",
-                [
-                    self.state.pending,
-                    "The countdown goes on without this program."
-                    if self.state.unconfirmed is not None
-                    else "Leaving changes nothing on this server.",
-                ],
-                yes="Leave",
-                no="Stay",
-            ),
-            answered,
-        )
+        self.push_screen(Question.of(asked.leave(self.state)), answered)
 
     def _fatal_error(self) -> None:
         # Textual would print a traceback with local variables; the admin gets a sentence from run_wizard

@@ -267,7 +267,7 @@ class Draft:
             if not self.chosen_domains:
                 return FieldError(
                     "No hosted domain is chosen.",
-                    "Choose at least one with Space, or type one and press Enter.",
+                    "Choose at least one, or type one to add it.",
                 )
             return None
         if key == "markers.loop_headers" or (key == "scope.senders" and self.text("scope.mode") != "senders"):
@@ -313,6 +313,14 @@ class Draft:
                 "The key's certificate is missing.",
                 "Type the path of its certificate file, or clear the key.",
             )
+        return None
+
+    def misspelt(self, key: str) -> Optional[FieldError]:
+        """What is wrong with the text of a field by itself, whatever the other fields hold."""
+        try:
+            self._convert(key)
+        except FieldError as error:
+            return error
         return None
 
     def _overlap(self, extra: object) -> Optional[FieldError]:

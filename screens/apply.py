@@ -7,21 +7,30 @@ from typing import Any, Optional
 
 from textual.app import ComposeResult
 
-from conbool_tui.errors import ConboolError, RollbackIncompleteError, RolledBackError
-from conbool_tui.findings import Status
+from conbool_tui.errors import ConboolError, RolledBackError
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from screens import work
 from screens.base import WizardScreen
 from screens.dialogs import TypedQuestion
 from screens.flow import FlowStep
-from screens.texts.countdown import outcome_line
-from screens.texts.inbound import countdown_text, live_name
-from screens.texts.lines import Line, error_lines, status_line
+from screens.texts import actions
+from screens.texts.applying import (
+    FIRST_REVIEW,
+    LOOK_AGAIN,
+    WRITING,
+    applied_line,
+    applied_lines,
+    failure_line,
+    phase_line,
+    question_lines,
+    taken_back_lines,
+    taken_back_since,
+)
+from screens.texts.asked import close_port
+from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import TextPane
-
-WRITING = "Applying"
 
 
 class ApplyScreen(WizardScreen):
@@ -35,37 +44,15 @@ class ApplyScreen(WizardScreen):
 
     def body(self) -> ComposeResult:
         """One pane."""
-        yield TextPane("Apply", self._question(), id="progress")
-
-    def _question(self) -> list[Line]:
-        plan = self.wizard.state.plan
-        if plan is None:
-            return [Line("There is nothing to apply.")]
-        places = [f"{len(plan.files)} files"] if plan.files else []
-        places.extend(f"the {live_name(target.name).lower()}" for target in plan.live)
-        reload = ", then a reload" if plan.reload else ""
-        again = [Line(f"! {plan.ask_again}", "warn"), Line("")] if plan.ask_again else []
-        wait = [Line(countdown_text(plan)), Line("")] if plan.confirm_within else []
-        return [
-            Line("Nothing has been changed yet.", "title"),
-            Line(""),
-            Line(f"Apply now: {len(plan.changes)} changes in {' and '.join(places)}{reload}."),
-            Line(""),
-            *again,
-            *wait,
-            *(Line(f"  {number}. {change.title}") for number, change in enumerate(plan.changes, 1)),
-            Line(""),
-            Line("Backups are made first. If a test or the reload fails, everything is put back at once."),
-            Line("Mail keeps flowing: the mail system is reloaded, not stopped."),
-        ]
+        yield TextPane("Apply", question_lines(self.wizard.state.plan), id="progress")
 
     def buttons(self) -> Sequence[Button]:
         """The question is asked with the focus on Not yet."""
         return (
-            button("Not yet", "back"),
-            button("Apply now", "apply"),
-            button("Next: test", "next", "nothing has been applied yet"),
-            button("History", "history"),
+            button(actions.NOT_YET, "back"),
+            button(actions.APPLY_NOW, "apply"),
+            button(actions.NEXT_TEST, "next", "nothing has been applied yet"),
+            button(actions.HISTORY, "history"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -76,10 +63,10 @@ class ApplyScreen(WizardScreen):
         """Say so when the change was taken back meanwhile, from the History."""
         super().resumed()
         if self._in_force is not None and self.wizard.state.taken_back(self._in_force.id):
-            self._head = status_line(Status.WARN, f"Change {self._in_force.id} was taken back since.")
+            self._head = taken_back_since(self._in_force)
             self._in_force, self._phases = None, []
-            self._draw(Line("Go back to Review with Esc to look at the plan again."))
-            self.set_reason("apply", "go back to Review first: the plan is worked out again there")
+            self._draw(Line(LOOK_AGAIN))
+            self.set_reason("apply", FIRST_REVIEW)
             self.set_reason("next", "nothing is applied any more")
 
     # --- the transaction
@@ -102,16 +89,7 @@ class ApplyScreen(WizardScreen):
             if yes:
                 self._apply(plan)
 
-        self.app.push_screen(
-            TypedQuestion(
-                "Close port 25 all the same?",
-                [plan.ask_again, "", "Type the word to go on. Esc goes back; nothing has been changed."],
-                word="close",
-                yes="Apply now",
-                no="Not yet",
-            ),
-            answered,
-        )
+        self.app.push_screen(TypedQuestion.of(close_port(plan)), answered)
 
     def _apply(self, plan: Plan) -> None:
         session = self.wizard.session
@@ -134,9 +112,7 @@ class ApplyScreen(WizardScreen):
 
     def progressed(self, job: work.Job, progress: Progress) -> None:
         """One line per phase."""
-        self._phases.append(
-            Line(f"  {progress.done:>2} of {progress.total}  {progress.phase:<9} {progress.text}")
-        )
+        self._phases.append(phase_line(progress))
         self._draw()
 
     def _draw(self, *after: Line) -> None:
@@ -149,7 +125,7 @@ class ApplyScreen(WizardScreen):
         state = self.wizard.state
         for name in ("back", "history"):
             self.set_reason(name, "")
-        self.query_one("#do-back", Button).set_label("Back")
+        self.query_one("#do-back", Button).set_label(actions.BACK)
         if error is None and receipt is not None and receipt.state is ChangeState.UNCONFIRMED:
             self._wait_for_confirmation(receipt)
             return
@@ -183,34 +159,23 @@ class ApplyScreen(WizardScreen):
         self.app.push_screen(ConfirmScreen(receipt, state.draft.answers()), settled)
 
     def _taken_back(self, receipt: Receipt) -> None:
-        self._head, self._phases = outcome_line(receipt), []
-        message = [Line(receipt.message)] if receipt.message else []
-        self._draw(*message, Line("Go back to Review with Esc to look at the plan again."))
-        self.set_reason("apply", "go back to Review first: the plan is worked out again there")
+        (self._head, *rest), self._phases = taken_back_lines(receipt), []
+        self._draw(*rest)
+        self.set_reason("apply", FIRST_REVIEW)
         self.set_reason("next", "nothing has been applied")
         self.query_one("#do-back").focus()
 
     def _applied(self, receipt: Receipt) -> None:
         self._in_force = receipt
         self.wizard.state.draft.keep()
-        self._head = status_line(Status.OK, f"Applied as change {receipt.id}.")
-        self._draw(
-            Line(""),
-            *(Line(f"  {path}") for path in receipt.files),
-            Line(""),
-            Line(f"Take it back at any time: conbool-tui undo {receipt.id}"),
-        )
+        self._head = applied_line(receipt)
+        self._draw(*applied_lines(receipt))
         self.set_reason("apply", "it has been applied")
         self.set_reason("next", "")
         self.query_one("#do-next").focus()
 
     def _tell_failure(self, error: ConboolError) -> None:
-        if isinstance(error, RollbackIncompleteError):
-            self._head = status_line(Status.FAIL, "FAILED, and not everything could be put back. Read this:")
-        elif isinstance(error, RolledBackError):
-            self._head = status_line(Status.WARN, "ROLLED BACK: the change failed and the old state is back.")
-        else:
-            self._head = status_line(Status.FAIL, "NOT APPLIED: nothing was changed.")
+        self._head = failure_line(error)
         self._draw(Line(""), *error_lines(error))
 
     def do_next(self) -> None:

@@ -15,7 +15,21 @@ from conbool_tui.receipt import ChangeState, Progress, Receipt
 from conbool_tui.wizard_state import now_utc, seconds_left
 from screens import work
 from screens.base import BaseScreen, elapsed_text
-from screens.texts.countdown import count_line, over_lines, result_lines, waiting_lines
+from screens.texts import actions
+from screens.texts.countdown import (
+    BEFORE,
+    DECIDE_FIRST,
+    FAILED,
+    KEEPING,
+    OVER,
+    QUESTION,
+    TAKING,
+    TESTING,
+    count_line,
+    over_lines,
+    result_lines,
+    waiting_lines,
+)
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
@@ -59,19 +73,19 @@ class ConfirmScreen(BaseScreen):
 
     def title_text(self) -> str:
         """The question."""
-        return " conbool-tui   Keep this change?"
+        return f" conbool-tui   {QUESTION}"
 
     def body(self) -> ComposeResult:
         """The line that counts, and what waits."""
         yield Text([count_line(self._receipt, self._left)], id="count")
-        yield TextPane("Before you decide", [*self._news, *waiting_lines(self._receipt)], id="about")
+        yield TextPane(BEFORE, [*self._news, *waiting_lines(self._receipt)], id="about")
 
     def buttons(self) -> Sequence[Button]:
         """The harmless one first; keeping takes a deliberate Tab."""
         return (
-            button("Test now", "test"),
-            button("Keep it", "keep"),
-            button("Take back now", "take"),
+            button(actions.TEST_NOW, "test"),
+            button(actions.KEEP_IT, "keep"),
+            button(actions.TAKE_BACK_NOW, "take"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -106,7 +120,7 @@ class ConfirmScreen(BaseScreen):
         self._late += 1
         self.cancel_job("check")
         self.set_reason("test", "the time is over")
-        self.query_one("#about", TextPane).show(over_lines(self._receipt), "Time is over")
+        self.query_one("#about", TextPane).show(over_lines(self._receipt), OVER)
         self.set_reason("keep", "the time is over")
         self.set_reason("take", "" if self._late > _LATE else "it is being taken back already")
 
@@ -157,7 +171,7 @@ class ConfirmScreen(BaseScreen):
 
         self._tested_at = now_utc()
         self.set_reason("test", "the test is still running")
-        self._show_test(self.run_job("check", "Testing", call), "")
+        self._show_test(self.run_job("check", TESTING, call), "")
 
     def _show_test(self, job: work.Job, text: str) -> None:
         self.query_one("#about", TextPane).show(
@@ -174,7 +188,7 @@ class ConfirmScreen(BaseScreen):
     def done_check(self, findings: Any, error: Optional[ConboolError]) -> None:
         """Show what the test found; the focus stays where it is."""
         self.set_reason("test", "")
-        self.query_one("#do-test", Button).set_label("Test again")
+        self.query_one("#do-test", Button).set_label(actions.TEST_AGAIN)
         lines = error_lines(error) if error is not None else result_lines(findings)
         self.query_one("#about", TextPane).show(lines, "Test", keep_place=False)
         if error is None:
@@ -204,7 +218,7 @@ class ConfirmScreen(BaseScreen):
         def call(report: work.Reporter) -> Receipt:
             return session.confirm(change)
 
-        self._decide("keep", "Keeping the change", call)
+        self._decide("keep", KEEPING, call)
 
     def do_take(self) -> None:
         """Take it back at once."""
@@ -214,7 +228,7 @@ class ConfirmScreen(BaseScreen):
             taken = session.recover(report, now=True)
             return taken or next((item for item in session.history() if item.id == change), None)
 
-        self._decide("take", "Taking the change back", call)
+        self._decide("take", TAKING, call)
 
     def done_keep(self, receipt: Optional[Receipt], error: Optional[ConboolError]) -> None:
         """Kept, or why not."""
@@ -232,7 +246,7 @@ class ConfirmScreen(BaseScreen):
             self.set_reason(name, "")
         if error is not None:
             self.wizard.state.failure = error
-            self.query_one("#about", TextPane).show(error_lines(error), "That did not work", keep_place=False)
+            self.query_one("#about", TextPane).show(error_lines(error), FAILED, keep_place=False)
         self.tick()
 
     # --- leaving
@@ -242,11 +256,4 @@ class ConfirmScreen(BaseScreen):
         if self.busy:
             self.say([Line("! Please wait: a decision being written is not cut off.", "warn")])
         else:
-            self.say(
-                [
-                    Line(
-                        "! Decide first: Keep it or Take back now. If you leave (q), it is taken back by itself.",
-                        "warn",
-                    )
-                ]
-            )
+            self.say([DECIDE_FIRST])

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from conbool_tui.receipt import Receipt
 from screens.base import BaseScreen
+from screens.texts import actions
 from screens.texts.conflicts import KEEP, PUT_BACK, conflict_lines, conflict_row, intro_lines, name_of
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
@@ -73,10 +74,10 @@ class ConflictsScreen(BaseScreen):
     def buttons(self) -> Sequence[Button]:
         """Nothing is written here: the question comes after it."""
         return (
-            button("Cancel", "back"),
-            button("Keep all", "keep"),
-            button("Put back all", "put"),
-            button("Undo", "undo"),
+            button(actions.CANCEL, "back"),
+            button(actions.KEEP_ALL, "keep"),
+            button(actions.PUT_BACK_ALL, "put"),
+            button(actions.UNDO, "undo"),
         )
 
     def first_focus(self) -> Optional[str]:

@@ -14,22 +14,13 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.wizard_state import FieldError, FieldSpec, convert
 from screens import work
 from screens.base import BaseScreen
+from screens.texts import actions
+from screens.texts.asked import Asked, replace_file
 from screens.texts.lines import Line, error_lines
+from screens.texts.saving import ANSWERS, PATH, TRANSCRIPT, Saved, saved_line, transcript, type_word
 from screens.widgets.button import Button, button
 from screens.widgets.field import Field
 from screens.widgets.lines import Text, TextPane
-
-_PATH = FieldSpec(
-    key="save.path",
-    label="Save to",
-    help="Full path of the file; only root can read it (mode 0600).",
-    step="general",
-    choices=(),
-    example=None,
-    form="file",
-)
-DEFAULT_PATH = "/root/conbool-answers.yaml"
-DEFAULT_TRANSCRIPT = "/root/conbool-test.txt"
 
 
 class Question(BaseScreen):
@@ -40,6 +31,11 @@ class Question(BaseScreen):
         self._question = question
         self._lines = lines
         self._yes, self._no = yes, no
+
+    @classmethod
+    def of(cls, asked: Asked) -> Question:
+        """The screen that asks this."""
+        return cls(asked.question, asked.lines, yes=asked.yes, no=asked.no)
 
     def title_text(self) -> str:
         """The question."""
@@ -76,7 +72,12 @@ class TypedQuestion(Question):
     def __init__(self, question: str, lines: Sequence[str], *, word: str, yes: str, no: str) -> None:
         super().__init__(question, lines, yes=yes, no=no)
         self._word = word
-        self._spec = FieldSpec("typed.word", f"Type {word}", "", "general", (), None, "text")
+        self._spec = FieldSpec("typed.word", type_word(word), "", "general", (), None, "text")
+
+    @classmethod
+    def of(cls, asked: Asked) -> Question:
+        """The screen that asks this."""
+        return cls(asked.question, asked.lines, word=asked.word, yes=asked.yes, no=asked.no)
 
     def body(self) -> ComposeResult:
         """The word below the text."""
@@ -110,16 +111,15 @@ class SaveScreen(BaseScreen):
     """Asks where to save the answers, and before it replaces a file."""
 
     DEFAULT_CSS = "SaveScreen #saved { margin-top: 1; }"
-    heading: ClassVar[str] = "Save answers"
-    purpose: ClassVar[str] = "The file repeats this set-up: sudo conbool-tui apply --answers FILE"
+    saved: ClassVar[Saved] = ANSWERS
 
     def title_text(self) -> str:
         """What this is."""
-        return f" conbool-tui   {self.heading}"
+        return f" conbool-tui   {self.saved.heading}"
 
     def default_path(self) -> str:
         """Where it is saved when nothing else is typed."""
-        return self.wizard.state.saved_to or DEFAULT_PATH
+        return self.wizard.state.saved_to or self.saved.path
 
     def writer(self) -> Callable[[str], None]:
         """What writes the file; called in a thread."""
@@ -133,14 +133,14 @@ class SaveScreen(BaseScreen):
 
     def body(self) -> ComposeResult:
         """One input."""
-        yield Text([Line(self.purpose), Line("")])
-        yield Field(_PATH, self.default_path())
-        yield Text([Line(f"  {_PATH.help}", "dim")])
+        yield Text([Line(self.saved.purpose), Line("")])
+        yield Field(PATH, self.default_path())
+        yield Text([Line(f"  {PATH.help}", "dim")])
         yield Text(id="saved")
 
     def buttons(self) -> Sequence[Button]:
         """Save or not."""
-        return (button("Save", "save"), button("Back", "back"))
+        return (button(actions.SAVE, "save"), button(actions.BACK, "back"))
 
     def first_focus(self) -> Optional[str]:
         """The path."""
@@ -186,15 +186,7 @@ class SaveScreen(BaseScreen):
             if yes:
                 self._save(path)
 
-        self.app.push_screen(
-            Question(
-                "Replace the file?",
-                [f"{path} is there already.", "What is in it now is lost."],
-                yes="Replace",
-                no="Keep it",
-            ),
-            answered,
-        )
+        self.app.push_screen(Question.of(replace_file(path)), answered)
 
     def _save(self, path: str) -> None:
         write = self.writer()
@@ -212,32 +204,24 @@ class SaveScreen(BaseScreen):
             shown.show(error_lines(error))
             return
         self.remember(path)
-        shown.show([Line(f"+ OK  Saved to {path}.", "ok")])
+        shown.show([saved_line(path)])
         self.query_one("#do-back").focus()
 
 
 class SaveTranscriptScreen(SaveScreen):
     """Asks where to save the transcript of the last test."""
 
-    heading = "Save transcript"
-    purpose = "Everything the test said and heard, as text: for your records, or for Conbool's support."
+    saved = TRANSCRIPT
 
     def default_path(self) -> str:
         """In root's home directory."""
-        return DEFAULT_TRANSCRIPT
+        return self.saved.path
 
     def writer(self) -> Callable[[str], None]:
         """The transcript is made where it is written, in the thread."""
         state, session = self.wizard.state, self.wizard.session
         findings, started = list(state.findings or ()), state.tested_at
-
-        def write(path: str) -> None:
-            from conbool_tui import __version__
-            from conbool_tui.checks.transcript import transcript_text
-
-            session.save_text(transcript_text(findings, started=started, version=__version__), path)
-
-        return write
+        return lambda path: session.save_text(transcript(findings, started), path)
 
     def remember(self, path: str) -> None:
         """Nothing more to do."""

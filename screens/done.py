@@ -8,6 +8,7 @@ from typing import Optional
 from textual.app import ComposeResult
 
 from screens.base import WizardScreen
+from screens.texts import actions
 from screens.texts.summary import done_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import TextPane
@@ -27,10 +28,10 @@ class DoneScreen(WizardScreen):
     def buttons(self) -> Sequence[Button]:
         """Leave is the likely choice."""
         return (
-            button("Finish", "leave"),
-            button("Save answers", "save"),
-            button("History", "history"),
-            button("Back", "back"),
+            button(actions.FINISH, "leave"),
+            button(actions.SAVE_ANSWERS, "save"),
+            button(actions.HISTORY, "history"),
+            button(actions.BACK, "back"),
         )
 
     def first_focus(self) -> Optional[str]:

@@ -10,12 +10,21 @@ from textual.binding import Binding, BindingType
 
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
-from conbool_tui.findings import Status
 from screens import work
 from screens.base import BaseScreen, elapsed_text
 from screens.dialogs import Question
-from screens.texts.drift import AGAIN_QUESTION, DRAFT_LOST, accept_question, drift_lines, drift_row
-from screens.texts.lines import Line, error_lines, status_line
+from screens.texts import actions, asked
+from screens.texts.drift import (
+    COMPARING,
+    NO_SYSTEM,
+    READING_ANSWERS,
+    RECORDING,
+    accepted_line,
+    drift_lines,
+    drift_row,
+    summary,
+)
+from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
 
 _ROWS = 6
-COMPARING = "Comparing with what was applied"
 
 
 class DriftScreen(BaseScreen):
@@ -56,10 +64,10 @@ class DriftScreen(BaseScreen):
         """Both ways ask first."""
         wait = "still comparing"
         return (
-            button("Back", "back"),
-            button("Accept this", "one", wait),
-            button("Accept all", "all", wait),
-            button("Apply again", "again", wait),
+            button(actions.BACK, "back"),
+            button(actions.ACCEPT_THIS, "one", wait),
+            button(actions.ACCEPT_ALL, "all", wait),
+            button(actions.APPLY_AGAIN, "again", wait),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -100,11 +108,8 @@ class DriftScreen(BaseScreen):
         changes.show(rows)
         if error is not None:
             about.show([*self._outcome, *error_lines(error)])
-        elif not rows:
-            about.show([*self._outcome, status_line(Status.OK, "Nothing differs from what was applied.")])
         else:
-            what = "place is" if len(rows) == 1 else "places are"
-            about.show([*self._outcome, status_line(Status.WARN, f"{len(rows)} {what} not as applied.")])
+            about.show([*self._outcome, summary(self._drift)])
         self._show()
 
     def _show(self) -> None:
@@ -116,7 +121,7 @@ class DriftScreen(BaseScreen):
         for name in ("one", "all", "again"):
             self.set_reason(name, none)
         if self._drift and self.wizard.state.mta is None:
-            self.set_reason("again", "there is no mail system to set up here")
+            self.set_reason("again", NO_SYSTEM)
 
     @property
     def _marked(self) -> Optional[Drift]:
@@ -154,9 +159,7 @@ class DriftScreen(BaseScreen):
             if yes:
                 self._accept(items)
 
-        self.app.push_screen(
-            Question("Accept as it is now?", accept_question(items), yes="Accept", no="Not yet"), answered
-        )
+        self.app.push_screen(Question.of(asked.accept(items)), answered)
 
     def _accept(self, items: list[Drift]) -> None:
         session = self.wizard.session
@@ -167,14 +170,14 @@ class DriftScreen(BaseScreen):
 
         for name in ("one", "all", "again"):
             self.set_reason(name, "it is being recorded")
-        self.wizard.shield(self.run_job("accept", "Recording", call, shielded=True), here=True)
+        self.wizard.shield(self.run_job("accept", RECORDING, call, shielded=True), here=True)
 
     def done_accept(self, count: Any, error: Optional[ConboolError]) -> None:
         """Say how it ended, and compare again."""
         if error is not None:
             self._outcome = error_lines(error)
         else:
-            self._outcome = [status_line(Status.OK, f"Accepted: {count}.")]
+            self._outcome = [accepted_line(count)]
             self.wizard.state.findings = None
         self.look()
 
@@ -187,10 +190,8 @@ class DriftScreen(BaseScreen):
             if yes:
                 self._read_answers()
 
-        lines = [*AGAIN_QUESTION, *(["", DRAFT_LOST] if self.wizard.state.draft.changed else [])]
-        self.app.push_screen(
-            Question("Apply again as it was applied?", lines, yes="To Review", no="Not yet"), answered
-        )
+        question = asked.apply_again(draft_lost=self.wizard.state.draft.changed)
+        self.app.push_screen(Question.of(question), answered)
 
     def _read_answers(self) -> None:
         session = self.wizard.session
@@ -198,7 +199,7 @@ class DriftScreen(BaseScreen):
         def call(report: work.Reporter) -> Answers:
             return session.applied_answers()
 
-        self.run_job("answers", "Reading the recorded answers", call)
+        self.run_job("answers", READING_ANSWERS, call)
 
     def done_answers(self, answers: Any, error: Optional[ConboolError]) -> None:
         """On to Review with them."""

@@ -8,6 +8,7 @@ from typing import Optional
 from textual.app import ComposeResult
 
 from screens.base import BaseScreen
+from screens.texts import actions
 from screens.texts.topics import help_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import TextPane
@@ -30,7 +31,7 @@ class HelpScreen(BaseScreen):
 
     def buttons(self) -> Sequence[Button]:
         """Back."""
-        return (button("Back", "back"),)
+        return (button(actions.BACK, "back"),)
 
     def first_focus(self) -> Optional[str]:
         """The text, so that the arrows scroll."""

@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from screens import work
 from screens.base import BaseScreen, elapsed_text
 from screens.dialogs import Question
-from screens.texts.conflicts import chosen_lines, name_of
+from screens.texts import actions, asked
 from screens.texts.countdown import outcome_line
-from screens.texts.history import again_id, message_lines, prune_lines, receipt_lines, row, undo_question
-from screens.texts.lines import Line, error_lines, status_line
+from screens.texts.history import (
+    ALL_NEEDED,
+    LOOKING_AT_EDITS,
+    LOOKING_FOR_OLD,
+    NO_CHANGES,
+    READING,
+    REMOVING,
+    again_id,
+    receipt_lines,
+    removed_line,
+    row,
+    undoing_text,
+    undone_lines,
+    why_not,
+)
+from screens.texts.lines import Line, error_lines
+from screens.undoing import Undo
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
 from screens.widgets.row_list import RowList
 
 if TYPE_CHECKING:
-    from conbool_tui.transaction import Conflict
-
-
-UNDO = "Undo this change"
-AGAIN = "Put in force again"
-
-
-@dataclass(frozen=True)
-class _Undo:
-    """One undo that is being asked about.
-
-    Attributes:
-        conflicts: what was edited since, as it was shown.
-        choices: what was chosen about them.
-        again: those that were edited after the choice.
-    """
-
-    receipt: Receipt
-    conflicts: tuple[Conflict, ...]
-    choices: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    again: frozenset[tuple[str, str]] = frozenset()
-
-    def edited_again(self, found: Sequence[Conflict]) -> _Undo:
-        """The same with the new versions, first; choices about those are void."""
-        again = frozenset(item.at for item in found)
-        rest = tuple(item for item in self.conflicts if item.at not in again)
-        kept = {at: choice for at, choice in self.choices.items() if at not in again}
-        return replace(self, conflicts=(*found, *rest), choices=kept, again=again)
+    pass
 
 
 class HistoryScreen(BaseScreen):
@@ -72,7 +59,7 @@ class HistoryScreen(BaseScreen):
         super().__init__()
         self._receipts: list[Receipt] = []
         self._outcome: list[Line] = []
-        self._undoing: Optional[_Undo] = None
+        self._undoing: Optional[Undo] = None
         self._again = ""
 
     def title_text(self) -> str:
@@ -88,10 +75,10 @@ class HistoryScreen(BaseScreen):
         """What writes or removes something asks first."""
         none = "no change is marked"
         return (
-            button("Back", "back"),
-            button(UNDO, "undo", none),
-            button("Journal", "journal", none),
-            button("Remove old ones", "prune", "the list is still being read"),
+            button(actions.BACK, "back"),
+            button(actions.UNDO_THIS, "undo", none),
+            button(actions.JOURNAL, "journal", none),
+            button(actions.REMOVE_OLD, "prune", "the list is still being read"),
         )
 
     def hints(self) -> list[Hint]:
@@ -115,7 +102,7 @@ class HistoryScreen(BaseScreen):
         def call(report: ProgressSink) -> list[Receipt]:
             return list(source.open_session().history())
 
-        self.run_job("history", "Reading the journal", call)
+        self.run_job("history", READING, call)
 
     def waiting(self, job: work.Job) -> None:
         """Count the seconds."""
@@ -124,7 +111,7 @@ class HistoryScreen(BaseScreen):
     def done_history(self, receipts: Any, error: Optional[ConboolError]) -> None:
         """Show the list."""
         changes = self.query_one("#changes", RowList)
-        changes.empty = "nothing has been changed on this server by this program"
+        changes.empty = NO_CHANGES
         if error is not None:
             changes.show([])
             self.query_one("#detail", TextPane).show(error_lines(error))
@@ -150,22 +137,11 @@ class HistoryScreen(BaseScreen):
         receipt = self._marked
         lines = receipt_lines(receipt) if receipt is not None else []
         self.query_one("#detail", TextPane).show([*self._outcome, *lines], keep_place=False)
-        self.set_reason("undo", self._why_not(receipt))
+        self.set_reason("undo", why_not(receipt))
         again = receipt is not None and again_id(receipt, self._receipts)
-        self.query_one("#do-undo", Button).set_label(AGAIN if again else UNDO)
+        self.query_one("#do-undo", Button).set_label(actions.IN_FORCE_AGAIN if again else actions.UNDO_THIS)
         self.set_reason("journal", "" if receipt is not None else "no change is marked")
         self.set_reason("prune", "" if self._receipts else "nothing is recorded")
-
-    def _why_not(self, receipt: Optional[Receipt]) -> str:
-        if receipt is None:
-            return "no change is marked"
-        if receipt.state is ChangeState.UNCONFIRMED:
-            return "it waits for confirmation; search again on the Welcome screen to keep it or take it back"
-        if receipt.state in (ChangeState.UNFINISHED, ChangeState.INCOMPLETE):
-            return f"it is {receipt.state.value}; choose Recover on the Welcome screen"
-        if receipt.state is not ChangeState.APPLIED:
-            return f"it is {receipt.state.value} already"
-        return ""
 
     def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         """Enter on a change means Undo, which asks first."""
@@ -181,10 +157,10 @@ class HistoryScreen(BaseScreen):
             return
         session = self.wizard.session
 
-        def call(report: work.Reporter) -> _Undo:
-            return _Undo(receipt, session.conflicts(receipt.id))
+        def call(report: work.Reporter) -> Undo:
+            return Undo(receipt, session.conflicts(receipt.id))
 
-        self.run_job("conflicts", "Looking at what was edited since", call)
+        self.run_job("conflicts", LOOKING_AT_EDITS, call)
 
     def done_conflicts(self, undo: Any, error: Optional[ConboolError]) -> None:
         """Ask what to do about each edit, if there are any."""
@@ -194,7 +170,7 @@ class HistoryScreen(BaseScreen):
         self._show_detail()
         self._decide(undo) if undo.conflicts else self._ask(undo)
 
-    def _decide(self, undo: _Undo) -> None:
+    def _decide(self, undo: Undo) -> None:
         from screens.conflicts import ConflictsScreen
 
         def decided(choices: Optional[dict[tuple[str, str], str]]) -> None:
@@ -204,20 +180,17 @@ class HistoryScreen(BaseScreen):
         screen = ConflictsScreen(undo.receipt, undo.conflicts, undo.choices, undo.again)
         self.app.push_screen(screen, decided)
 
-    def _ask(self, undo: _Undo) -> None:
+    def _ask(self, undo: Undo) -> None:
         again = again_id(undo.receipt, self._receipts)
-        question, lines = undo_question(undo.receipt, again, edited=bool(undo.conflicts))
-        # What would be lost must be read without scrolling.
-        lines = [*chosen_lines(undo.conflicts, undo.choices, name_of(undo.receipt)), *lines]
 
         def answered(yes: Optional[bool]) -> None:
             if yes:
                 self._undo(undo, again)
 
-        labels = ("Put in force", "Leave it") if again else ("Undo", "Keep it")
-        self.app.push_screen(Question(question, lines, yes=labels[0], no=labels[1]), answered)
+        question = asked.undo(undo.receipt, again, undo.conflicts, undo.choices)
+        self.app.push_screen(Question.of(question), answered)
 
-    def _undo(self, undo: _Undo, again: str) -> None:
+    def _undo(self, undo: Undo, again: str) -> None:
         session = self.wizard.session
         self._undoing, self._again = undo, again
 
@@ -226,7 +199,7 @@ class HistoryScreen(BaseScreen):
 
         for name in ("undo", "back", "journal", "prune"):
             self.set_reason(name, "an undo is being written")
-        text = f"Putting change {again} in force again" if again else f"Taking back change {undo.receipt.id}"
+        text = undoing_text(undo.receipt, again)
         self.wizard.shield(self.run_job("undo", text, call, shielded=True))
 
     def progressed(self, job: work.Job, progress: Progress) -> None:
@@ -259,13 +232,7 @@ class HistoryScreen(BaseScreen):
 
     def _tell_outcome(self, receipt: Receipt, again: str) -> None:
         """The undo's own end, or how the change ended that it took back by rolling it back."""
-        if receipt.state is ChangeState.APPLIED and again:
-            told = status_line(Status.OK, f"Change {again} is in force again.")
-        elif receipt.state is ChangeState.APPLIED:
-            told = status_line(Status.OK, f"Change {receipt.undo_of or receipt.id} was taken back.")
-        else:
-            told = outcome_line(receipt)
-        self._outcome = [told, *message_lines(receipt), Line("")]
+        self._outcome = [*undone_lines(receipt, again), Line("")]
         self.look()
 
     def _wait_for_confirmation(self, receipt: Receipt) -> None:
@@ -303,7 +270,7 @@ class HistoryScreen(BaseScreen):
         def call(report: work.Reporter) -> tuple[list[Receipt], int]:
             return session.prunable(), len(session.history())
 
-        self.run_job("prunable", "Looking for records that are not needed any more", call)
+        self.run_job("prunable", LOOKING_FOR_OLD, call)
 
     def done_prunable(self, result: Any, error: Optional[ConboolError]) -> None:
         """Show them, and ask."""
@@ -313,15 +280,14 @@ class HistoryScreen(BaseScreen):
         self._show_detail()
         found, total = result
         if not found:
-            self.say([Line("All records are still needed: something may be taken back from each.", "note")])
+            self.say([Line(ALL_NEEDED, "note")])
             return
 
         def answered(yes: Optional[bool]) -> None:
             if yes:
                 self._prune()
 
-        lines = prune_lines(found, total)
-        self.app.push_screen(Question("Remove old records?", lines, yes="Remove", no="Keep them"), answered)
+        self.app.push_screen(Question.of(asked.prune(found, total)), answered)
 
     def _prune(self) -> None:
         session = self.wizard.session
@@ -331,7 +297,7 @@ class HistoryScreen(BaseScreen):
 
         for name in ("undo", "back", "journal", "prune"):
             self.set_reason(name, "records are being removed")
-        self.wizard.shield(self.run_job("prune", "Removing records", call, shielded=True), here=True)
+        self.wizard.shield(self.run_job("prune", REMOVING, call, shielded=True), here=True)
 
     def done_prune(self, removed: Any, error: Optional[ConboolError]) -> None:
         """Say how it ended and read the journal again."""
@@ -340,7 +306,7 @@ class HistoryScreen(BaseScreen):
             self.wizard.state.failure = error
             self._outcome = [*error_lines(error), Line("")]
         else:
-            self._outcome = [status_line(Status.OK, f"Removed: {len(removed)} old records."), Line("")]
+            self._outcome = [removed_line(len(removed)), Line("")]
         self.look()
 
     # --- leaving

@@ -10,8 +10,9 @@ from textual.app import ComposeResult
 from conbool_tui.errors import ConboolError
 from screens import work
 from screens.base import BaseScreen, elapsed_text
+from screens.texts import actions
+from screens.texts.history import journal_lines, journal_title
 from screens.texts.lines import Line, error_lines
-from screens.texts.versions import visible
 from screens.widgets.button import Button, button
 from screens.widgets.lines import TextPane
 
@@ -27,7 +28,7 @@ class JournalScreen(BaseScreen):
 
     def title_text(self) -> str:
         """Whose journal."""
-        return f" conbool-tui   Journal of change {self._change_id}"
+        return f" conbool-tui   {journal_title(self._change_id)}"
 
     def body(self) -> ComposeResult:
         """One pane."""
@@ -35,7 +36,7 @@ class JournalScreen(BaseScreen):
 
     def buttons(self) -> Sequence[Button]:
         """Back."""
-        return (button("Back", "back"),)
+        return (button(actions.BACK, "back"),)
 
     def first_focus(self) -> Optional[str]:
         """The text, so that the arrows scroll."""
@@ -57,9 +58,5 @@ class JournalScreen(BaseScreen):
 
     def done_journal(self, text: Any, error: Optional[ConboolError]) -> None:
         """Show it."""
-        lines = error_lines(error) if error is not None else _lines(text)
+        lines = error_lines(error) if error is not None else journal_lines(text)
         self.query_one("#journal", TextPane).show(lines)
-
-
-def _lines(text: str) -> list[Line]:
-    return [Line(visible(row), hang=8) for row in text.rstrip("\n").split("\n")]

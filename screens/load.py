@@ -9,27 +9,15 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.findings import Status
-from conbool_tui.wizard_state import FIELDS, FieldError, FieldSpec, convert
+from conbool_tui.wizard_state import FIELDS, FieldError, convert
 from screens import work
 from screens.base import BaseScreen
-from screens.texts.inbound import networks_text
-from screens.texts.lines import Line, error_lines, status_line
+from screens.texts import actions, loading, questions
+from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.choice import Choice, Option
 from screens.widgets.field import Field
 from screens.widgets.lines import Text, TextPane
-
-_PATH = FieldSpec(
-    key="load.path",
-    label="List file",
-    help="One network in a line; # begins a comment.",
-    step="B",
-    choices=(),
-    example=None,
-    form="file",
-)
-_TARGETS = ("conbool_networks", "inbound.extra_networks")
 
 
 class LoadListScreen(BaseScreen):
@@ -44,23 +32,23 @@ class LoadListScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What this is."""
-        return " conbool-tui   Load a list of networks"
+        return f" conbool-tui   {loading.TITLE}"
 
     def body(self) -> ComposeResult:
         """Path, target, result."""
-        yield Text([Line(f"{_PATH.help} Duplicates and overlaps are merged."), Line("")])
-        yield Field(_PATH, "")
-        yield Text([Line("  It replaces:")])
-        options = [Option(key, FIELDS[key].label) for key in _TARGETS]
-        yield Choice(options, _TARGETS[0], id="target")
+        yield Text([Line(loading.INTRO), Line("")])
+        yield Field(loading.PATH, "")
+        yield Text([Line(f"  {questions.IT_REPLACES}")])
+        options = [Option(key, FIELDS[key].label) for key in questions.LOAD_TARGETS]
+        yield Choice(options, questions.LOAD_TARGETS[0], id="target")
         yield TextPane("The list", [Line("Nothing has been read yet.", "dim")], id="read")
 
     def buttons(self) -> Sequence[Button]:
         """Read first, use then."""
         return (
-            button("Read", "read"),
-            button("Use this list", "use", "no list has been read"),
-            button("Back", "back"),
+            button(actions.READ, "read"),
+            button(actions.USE_LIST, "use", "no list has been read"),
+            button(actions.BACK, "back"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -108,14 +96,7 @@ class LoadListScreen(BaseScreen):
             pane.show(error_lines(error), "The list")
             return
         self._networks, notes = result
-        pane.show(
-            [
-                status_line(Status.OK, f"{networks_text(len(self._networks))} read."),
-                *(Line(f"! {note}", "warn") for note in notes),
-                *(Line(f"  {network}") for network in self._networks),
-            ],
-            keep_place=False,
-        )
+        pane.show(loading.list_lines(self._networks, notes), keep_place=False)
         self.set_reason("use", "")
         self.query_one("#do-use").focus()
 

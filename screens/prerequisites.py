@@ -19,17 +19,16 @@ from conbool_tui.wizard_state import FIELDS, NO, YES, FieldError, NameService
 from screens import glyphs, work
 from screens.base import WizardScreen
 from screens.flow import FlowStep
+from screens.texts import actions, questions
 from screens.texts.lines import Line, error_lines
-from screens.texts.prerequisites import counts, ordered, report_lines, rows
+from screens.texts.prerequisites import ASKING, NOT_YET, ordered, report_lines, rows, state_text
+from screens.texts.questions import GREEN, SELECTORS
 from screens.widgets.button import Button, button
 from screens.widgets.choice import Toggle
 from screens.widgets.field import Field, field_id
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
 
-GREEN = "prerequisites.four_checks_green"
-SELECTORS = "prerequisites.dkim_selectors"
-QUESTION = "All four DNS checks are green in the Setup Assistant"
 _REDRAW = 0.3
 _JOB = "names"
 
@@ -61,17 +60,10 @@ class PrerequisitesScreen(WizardScreen):
     def body(self) -> ComposeResult:
         """Question, selectors, and what was found."""
         draft = self.wizard.state.draft
-        yield Text(
-            [
-                Line(
-                    "What name service publishes today. Which values are right for you only Conbool's Setup "
-                    "Assistant knows: look there, too."
-                )
-            ],
-            id="intro",
-        )
-        yield Toggle(QUESTION, draft.text(GREEN) == YES, id=field_id(GREEN))
-        yield Field(FIELDS[SELECTORS], draft.text(SELECTORS), placeholder="(none; for example conbool)")
+        yield Text([Line(questions.PREREQUISITES)], id="intro")
+        yield Toggle(questions.label(GREEN), draft.text(GREEN) == YES, id=field_id(GREEN))
+        hint = questions.placeholder(SELECTORS, self.wizard.state)
+        yield Field(FIELDS[SELECTORS], draft.text(SELECTORS), placeholder=hint)
         yield Text(id="state")
         with Container(id="found"):
             yield RowList(empty="no domain is chosen yet", keys=(("Enter", "Details"),), id="domains")
@@ -80,11 +72,11 @@ class PrerequisitesScreen(WizardScreen):
     def buttons(self) -> Sequence[Button]:
         """Next is always possible: what is not published yet does not lock the admin in."""
         return (
-            button("Next", "next"),
-            button("Back", "back"),
-            button("Again", "again"),
-            button("Cancel", "cancel", "nothing is being looked up"),
-            button("History", "history"),
+            button(actions.NEXT, "next"),
+            button(actions.BACK, "back"),
+            button(actions.AGAIN, "again"),
+            button(actions.CANCEL, "cancel", "nothing is being looked up"),
+            button(actions.HISTORY, "history"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -123,7 +115,7 @@ class PrerequisitesScreen(WizardScreen):
 
         self.set_reason("cancel", "")
         self.set_reason("again", "")
-        self.run_job(_JOB, "Asking name service", call)
+        self.run_job(_JOB, ASKING, call)
         self._draw()
 
     def arrived(self, job: work.Job, item: Any) -> None:
@@ -207,26 +199,17 @@ class PrerequisitesScreen(WizardScreen):
         results, job = self.wizard.state.name_service, self.job(_JOB)
         if results is None or not self.is_mounted:
             return
-        total = len(self._answers().domains)
-        done = len(results.reports)
-        found = counts(results)
-        noun = "domain" if total == 1 else "domains"
         if job is not None:
             self._seconds = job.elapsed
-            text = f"Asking name service: {done:,} of {total:,} {noun}, {job.elapsed} s"
-        elif not total:
-            text = "No hosted domain is chosen yet; the next screen has the list."
-        elif results.seconds is None:
-            text = f"Stopped after {done:,} of {total:,} {noun}; the others were not looked up."
-        else:
-            text = f"{total:,} {noun} looked up in {results.seconds} s"
-        self.query_one("#state", Text).show([Line(text + (f": {found}" if found else ""), "head")])
+        elapsed = None if job is None else job.elapsed
+        text = state_text(results, len(self._answers().domains), elapsed)
+        self.query_one("#state", Text).show([Line(text, "head")])
 
     def _draw_detail(self) -> None:
         results, name = self.wizard.state.name_service, self._marked
         pane = self.query_one("#detail", TextPane)
         report = results.reports.get(name) if results else None
-        lines = report_lines(report) if report else [Line("Not looked up yet.", "dim")] if name else []
+        lines = report_lines(report) if report else [Line(NOT_YET, "dim")] if name else []
         pane.show(lines, name or "Published")
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:

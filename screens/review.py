@@ -12,13 +12,12 @@ from conbool_tui.errors import ConboolError
 from conbool_tui.plan import Plan
 from screens import work
 from screens.base import WizardScreen, elapsed_text
+from screens.texts import actions
 from screens.texts.diffs import file_lines, live_lines
-from screens.texts.lines import Line, error_lines
-from screens.texts.summary import doubt_lines, review_lines
+from screens.texts.lines import Line
+from screens.texts.summary import FILES, NO_CHANGES, WORKING, doubt_lines, refused_lines, review_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
-
-WORKING = "Working out the changes"
 
 
 class ReviewScreen(WizardScreen):
@@ -38,17 +37,17 @@ class ReviewScreen(WizardScreen):
     def body(self) -> ComposeResult:
         """Two panes."""
         yield TextPane("Summary", [Line(f"{WORKING} ...", "dim")], id="summary")
-        yield TextPane("Files, - out + in", id="files")
+        yield TextPane(FILES, id="files")
 
     def buttons(self) -> Sequence[Button]:
         """Apply is the next screen and asks again there."""
         wait = "the changes are still being worked out"
         return (
-            button("Next: apply", "next", wait),
-            button("Back", "back"),
-            button("Files", "files", wait),
-            button("Save answers", "save"),
-            button("History", "history"),
+            button(actions.NEXT_APPLY, "next", wait),
+            button(actions.BACK, "back"),
+            button(actions.FILES, "files", wait),
+            button(actions.SAVE_ANSWERS, "save"),
+            button(actions.HISTORY, "history"),
         )
 
     def hints(self) -> list[Hint]:
@@ -80,23 +79,17 @@ class ReviewScreen(WizardScreen):
         state.plan = plan
         if plan is None:
             error = error or ConboolError("There is no plan.")
-            summary.show(
-                [
-                    *error_lines(error),
-                    Line(""),
-                    Line("Go back with Esc and correct it; what you typed is kept."),
-                ]
-            )
+            summary.show(refused_lines(error))
             files.show([])
             self.set_reason("next", "the answers cannot be used yet, see above")
-            self.set_reason("files", "there are no changes to show")
+            self.set_reason("files", NO_CHANGES)
             return
         assert state.mta is not None
         summary.show(review_lines(plan, state.draft.answers(), state.mta, self._doubts()))
         files.show([*live_lines(plan.live), *file_lines(plan.files)])
         self.set_reason("next", "")
-        self.query_one("#do-next", Button).set_label("Next: test" if plan.empty else "Next: apply")
-        self.set_reason("files", "there are no changes to show" if plan.empty else "")
+        self.query_one("#do-next", Button).set_label(actions.NEXT_TEST if plan.empty else actions.NEXT_APPLY)
+        self.set_reason("files", NO_CHANGES if plan.empty else "")
 
     def _doubts(self) -> list[Line]:
         """What the screens before found, and what was not looked at."""

@@ -7,30 +7,23 @@ from typing import ClassVar, Optional
 from textual.app import ComposeResult
 
 from screens.step import StepScreen
+from screens.texts import questions
 from screens.texts.lines import Line
 from screens.widgets.choice import Choice
 from screens.widgets.field import Field, field_id
 from screens.widgets.lines import Text
 
-MODES = {
-    "domains": "Senders of the hosted domains (recommended)",
-    "everything": "All outgoing mail, forwarded mail too",
-    "senders": "Only the senders listed below",
-}
-
 
 class ScopeScreen(StepScreen):
     """Three modes, and the list of senders for the third."""
 
-    field_keys: ClassVar[tuple[str, ...]] = ("scope.mode", "scope.senders")
+    field_keys: ClassVar[tuple[str, ...]] = questions.KEYS["scope"]
 
     def form(self) -> ComposeResult:
         """The modes and the senders."""
-        yield Text(
-            [Line("Whose mail goes to Conbool? All other mail keeps the way it takes now.")], classes="intro"
-        )
-        yield self.choice("scope.mode", MODES)
-        yield self.field("scope.senders", "alice@example.com, @example.org")
+        yield Text([Line(questions.SCOPE)], classes="intro")
+        yield self.choice("scope.mode")
+        yield self.field("scope.senders")
 
     def first_focus(self) -> Optional[str]:
         """The modes."""

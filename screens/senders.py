@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -13,8 +12,19 @@ from conbool_tui.present_senders import PresentSender, SenderReport
 from conbool_tui.receipt import Progress
 from screens import work
 from screens.base import BaseScreen, elapsed_text
+from screens.texts import actions
 from screens.texts.lines import Line, error_lines
-from screens.texts.senders import remarks, rows, sender_lines, summary
+from screens.texts.senders import (
+    HELD,
+    READING,
+    STOPPED,
+    TITLE,
+    remarks,
+    rows,
+    sender_lines,
+    summary,
+    when_closed,
+)
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -22,14 +32,12 @@ from screens.widgets.row_list import RowList
 if TYPE_CHECKING:
     from conbool_tui.app import WizardApp
 
-READING = "Reading the mail log"
-
 
 def read_senders(wizard: WizardApp) -> Callable[[work.Reporter], SenderReport]:
     """The work: read the log for the answers as they stand, as if port 25 were closed."""
     state, session = wizard.state, wizard.session
     answers, facts = state.draft.answers(), state.facts
-    closed = dataclasses.replace(answers, inbound=dataclasses.replace(answers.inbound, restrict_port_25=True))
+    closed = when_closed(answers)
 
     def call(report: work.Reporter) -> SenderReport:
         found = facts if facts is not None else session.detect(answers.instance)
@@ -54,7 +62,7 @@ class SendersScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What this is."""
-        return " conbool-tui   Who hands mail to port 25 today"
+        return f" conbool-tui   {TITLE}"
 
     def body(self) -> ComposeResult:
         """The sentence, the list, the marked sender."""
@@ -66,10 +74,10 @@ class SendersScreen(BaseScreen):
     def buttons(self) -> Sequence[Button]:
         """Nothing here changes the server."""
         return (
-            button("Back", "back"),
-            button("Let it in", "let", "no sender is marked"),
-            button("Read again", "again"),
-            button("Cancel", "cancel", "nothing is being read"),
+            button(actions.BACK, "back"),
+            button(actions.LET_IN, "let", "no sender is marked"),
+            button(actions.READ_AGAIN, "again"),
+            button(actions.CANCEL, "cancel", "nothing is being read"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -107,9 +115,7 @@ class SendersScreen(BaseScreen):
         self.cancel_job("read")
         self._end()
         if self.wizard.state.known_senders is None:
-            self.query_one("#summary", Text).show(
-                [Line("? NOT TESTED  Stopped. Read again when you like.", "note")]
-            )
+            self.query_one("#summary", Text).show([STOPPED])
         else:
             self._draw()
 
@@ -156,7 +162,7 @@ class SendersScreen(BaseScreen):
             "no sender is marked" if sender is None else "" if sender.cut_off else "it may connect already"
         )
         self.set_reason("let", reason)
-        self.query_one("#do-let", Button).set_label("Take it out" if inside else "Let it in")
+        self.query_one("#do-let", Button).set_label(actions.TAKE_OUT if inside else actions.LET_IN)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the marked sender."""
@@ -177,7 +183,7 @@ class SendersScreen(BaseScreen):
         draft.let_in(sender.address, not was_in)
         self._draw()
         if was_in and draft.lets_in(sender.address):
-            self.say([Line("! A network of step B holds this address; edit it there.", "warn")])
+            self.say([HELD])
 
     def action_back(self) -> None:
         """Reading is given up."""

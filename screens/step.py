@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import ClassVar, Optional
 
 from textual import events
@@ -20,15 +19,16 @@ from conbool_tui.wizard_state import FIELDS, NO, YES, Draft, FieldError
 from screens import glyphs, work
 from screens.base import WIDE, WizardScreen, elapsed_text
 from screens.flow import FlowStep
-from screens.texts.diffs import step_lines
+from screens.texts import actions, questions
+from screens.texts.diffs import NOT_IN_PREVIEW, PREVIEW, step_lines
 from screens.texts.lines import Line, error_lines
+from screens.texts.summary import WORKING
 from screens.widgets.button import Button, button
 from screens.widgets.choice import Choice, Option, Toggle
 from screens.widgets.field import Field, TextBox, field_id
 from screens.widgets.lines import Hint, Text, TextPane
 
 DEBOUNCE = 0.3
-WORKING = "Working out the changes"
 _BARS = 3
 
 
@@ -91,36 +91,38 @@ class StepScreen(WizardScreen):
 
     def buttons(self) -> Sequence[Button]:
         """Next and Back."""
-        return (button("Next", "next"), button("Back", "back"), button("History", "history"))
+        return (
+            button(actions.NEXT, "next"),
+            button(actions.BACK, "back"),
+            button(actions.HISTORY, "history"),
+        )
 
-    def field(self, key: str, placeholder: str = "", label: str = "") -> Field:
+    def field(self, key: str) -> Field:
         """The input of an answer."""
-        return Field(FIELDS[key], self.draft.text(key), placeholder=placeholder, label=label)
+        placeholder = questions.placeholder(key, self.wizard.state)
+        return Field(FIELDS[key], self.draft.text(key), placeholder=placeholder, label=questions.label(key))
 
-    def choice(
-        self, key: str, texts: dict[str, str], reasons: Mapping[str, str] = MappingProxyType({})
-    ) -> Choice:
-        """The radio buttons of an answer. ``reasons``: why a word cannot be chosen, beside what the mail system cannot do."""
-        words = FIELDS[key].choices
-        width = max(len(word) for word in words)
-        mta = self.wizard.state.mta
+    def choice(self, key: str) -> Choice:
+        """The radio buttons of an answer."""
+        state = self.wizard.state
+        reasons = questions.refusals(key, state)
         options = [
-            Option(
-                word,
-                f"{word:<{width}}  {texts[word]}",
-                reasons.get(word, "") or (mta.unavailable(f"{key}: {word}") if mta is not None else ""),
-            )
-            for word in words
+            Option(word, questions.choice_text(key, word, state), reasons.get(word, ""))
+            for word in FIELDS[key].choices
         ]
         return Choice(options, self.draft.text(key), id=field_id(key))
 
-    def toggle(self, key: str, label: str = "") -> Toggle:
+    def toggle(self, key: str) -> Toggle:
         """The check box of an answer."""
-        return Toggle(label or FIELDS[key].label, self.draft.text(key) == YES, id=field_id(key))
+        return Toggle(questions.label(key), self.draft.text(key) == YES, id=field_id(key))
+
+    def caption(self, key: str, *, id: Optional[str] = None) -> Text:
+        """The line above the choices of an answer."""
+        return Text([Line(f"  {questions.caption(key)}")], classes="caption", id=id)
 
     def preview_title(self) -> str:
         """Title of the preview."""
-        return "What this step changes"
+        return PREVIEW
 
     def hints(self) -> list[Hint]:
         """The usual keys, with the one that enlarges the preview."""
@@ -281,15 +283,14 @@ class StepScreen(WizardScreen):
             return
         lines = step_lines(plan, self.step.guide_step) if self.step.guide_step is not None else []
         if self.draft.errors(self.field_keys):
-            lines = [Line("! The marked field is not in this preview yet.", "warn"), *lines]
+            lines = [NOT_IN_PREVIEW, *lines]
         pane.show(lines)
 
     def _mark_refused(self, error: ConboolError) -> None:
         """An error that names one of the fields here is shown beside it, and keeps Next from going on."""
-        for key in self.field_keys:
-            if key in error.what:
-                self._refused[key] = FieldError(error.what, error.todo)
-                self.tell(key)
+        for key in questions.refused(self.field_keys, error):
+            self._refused[key] = FieldError(error.what, error.todo)
+            self.tell(key)
 
     def action_enlarge(self) -> None:
         """Give the preview the whole screen, or take it back."""

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from conbool_tui.wizard_state import FIELDS, FieldError
 from screens.flow import FlowStep
 from screens.step import StepScreen, typed
-from screens.texts.lines import Line
+from screens.texts import questions
 from screens.widgets.field import Field, field_id
 from screens.widgets.lines import Text
 from screens.widgets.row_list import RowList
@@ -22,15 +22,7 @@ class StepAScreen(StepScreen):
     DEFAULT_CSS = """
     StepAScreen #domains { height: auto; max-height: 3; }
     """
-    field_keys: ClassVar[tuple[str, ...]] = (
-        "smart_host.host",
-        "smart_host.port",
-        "smart_host.tls_name",
-        "smart_host.ca_file",
-        "smart_host.client_certificate",
-        "smart_host.client_key",
-        "domains",
-    )
+    field_keys: ClassVar[tuple[str, ...]] = questions.KEYS["smart-host"]
 
     lists: ClassVar[dict[str, str]] = {"domains": "domains"}
 
@@ -40,17 +32,12 @@ class StepAScreen(StepScreen):
 
     def form(self) -> ComposeResult:
         """Six inputs, then the list of domains with one to add more."""
-        yield self.field("smart_host.host")
-        yield self.field("smart_host.port")
-        yield self.field("smart_host.tls_name", "(same as the smart host)")
-        yield self.field("smart_host.ca_file", "(the system's own)")
-        yield self.field("smart_host.client_certificate", "(none)")
-        yield self.field("smart_host.client_key", "(none)")
-        unlisted = self.wizard.state.mta.domains.unlisted if self.wizard.state.mta else ()
+        for key in self.field_keys:
+            if key != questions.DOMAINS:
+                yield self.field(key)
+        unlisted = questions.unlisted_lines(self.wizard.state)
         if unlisted:
-            yield Text(
-                [Line(f"! Domains in {', '.join(unlisted)} cannot be listed; please add them.", "warn")]
-            )
+            yield Text(unlisted)
         yield Field(FIELDS["domains"], "", placeholder="(type a domain and press Enter to add it)")
         yield RowList(empty="no domain yet", checks=(), id="domains")
 
@@ -65,7 +52,7 @@ class StepAScreen(StepScreen):
 
     def _fill(self) -> None:
         names = list(self.draft.domains)
-        rows = [name + ("" if self.draft.is_detected(name) else "  (added)") for name in names]
+        rows = [name + ("" if self.draft.is_detected(name) else f"  {questions.ADDED}") for name in names]
         domains = self.query_one("#domains", RowList)
         domains.show(rows, [self.draft.domains[name] for name in names])
         domains.styles.height = max(1, min(3, len(rows)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Optional
 
@@ -16,41 +15,23 @@ from screens import work
 from screens.flow import FlowStep
 from screens.senders import SendersScreen, read_senders
 from screens.step import StepScreen
-from screens.texts.inbound import RETURN, firewall_lines, firewall_words, peer_words
+from screens.texts import actions, questions
+from screens.texts.inbound import firewall_lines
 from screens.texts.lines import Line
-from screens.texts.senders import summary
+from screens.texts.questions import CLOSE, DESPITE, EXTRA, FIREWALL, NETWORKS, PRIVATE, SWITCHES
+from screens.texts.senders import READING, cut_off_line
 from screens.widgets.button import Button, button
 from screens.widgets.choice import Toggle
 from screens.widgets.field import Field, field_id
 from screens.widgets.lines import Text
 
-CLOSE = "inbound.restrict_port_25"
-DESPITE = "inbound.close_despite_mx"
-PRIVATE = "inbound.private_networks"
-_SWITCHES = {
-    DESPITE: "Close although mail still comes here",
-    PRIVATE: "These private ranges are meant",
-}
 _JOB = "senders"
-_KEY = re.compile(r"\A[a-z0-9_.]+: ")
 
 
 class StepBScreen(StepScreen):
     """Conbool's addresses, closing port 25 and who stays let in, the relay host, who delivers."""
 
-    field_keys: ClassVar[tuple[str, ...]] = (
-        "conbool_networks",
-        PRIVATE,
-        CLOSE,
-        DESPITE,
-        "inbound.extra_networks",
-        "inbound.firewall",
-        "inbound.confirm_within",
-        "inbound.relay_host",
-        "inbound.public_addresses",
-        "inbound.return_mode",
-        "inbound.peer_certificate",
-    )
+    field_keys: ClassVar[tuple[str, ...]] = questions.KEYS["inbound"]
 
     def __init__(self, step: FlowStep) -> None:
         super().__init__(step)
@@ -62,36 +43,31 @@ class StepBScreen(StepScreen):
         """Addresses first: everything else rests on them."""
         state = self.wizard.state
         firewall = state.facts.firewall if state.facts else None
-        own = ", ".join(state.facts.addresses[:2]) if state.facts else ""
-        name = state.mta.host_name if state.mta else ""
-        yield self.field("conbool_networks", "(from the Setup Assistant, with commas)")
-        yield self.toggle(PRIVATE, _SWITCHES[PRIVATE])
+        yield self.field(NETWORKS)
+        yield self.toggle(PRIVATE)
         yield Text(id="ask-private_networks")
         yield self.toggle(CLOSE)
         yield Text(id="cut-off")
-        yield self.toggle(DESPITE, _SWITCHES[DESPITE])
+        yield self.toggle(DESPITE)
         yield Text(id="ask-close_despite_mx")
-        yield self.field("inbound.extra_networks", "(none; scanners, branch offices)")
-        yield Text([Line("  Firewall:")], classes="caption", id="firewall-caption")
-        unusable = {"auto": firewall.unusable} if firewall is not None and firewall.unusable else {}
-        yield self.choice("inbound.firewall", firewall_words(firewall, state.mta), unusable)
+        yield self.field(EXTRA)
+        yield self.caption(FIREWALL, id="firewall-caption")
+        yield self.choice(FIREWALL)
         yield Text(firewall_lines(firewall), id="firewall-found")
-        yield self.field("inbound.confirm_within", label="Take back after (s)")
-        yield self.field("inbound.relay_host", f"({name})" if name else "", label="Relay host name")
-        yield self.field("inbound.public_addresses", f"(its own: {own})" if own else "(its own)")
-        yield Text([Line("  Who delivers outbound mail:")], classes="caption")
-        yield self.choice("inbound.return_mode", RETURN)
-        yield Text([Line("  Conbool's client certificate:")], classes="caption")
-        yield self.choice("inbound.peer_certificate", peer_words(state.mta))
+        for key in ("inbound.confirm_within", "inbound.relay_host", "inbound.public_addresses"):
+            yield self.field(key)
+        for key in ("inbound.return_mode", "inbound.peer_certificate"):
+            yield self.caption(key)
+            yield self.choice(key)
 
     def buttons(self) -> Sequence[Button]:
         """Next, and what helps to fill the fields."""
         return (
-            button("Next", "next"),
-            button("Back", "back"),
-            button("Load list", "load"),
-            button("Who is cut off", "senders"),
-            button("History", "history"),
+            button(actions.NEXT, "next"),
+            button(actions.BACK, "back"),
+            button(actions.LOAD_LIST, "load"),
+            button(actions.WHO_IS_CUT_OFF, "senders"),
+            button(actions.HISTORY, "history"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -126,15 +102,15 @@ class StepBScreen(StepScreen):
 
     def _show(self) -> None:
         closing = self.draft.closes_port_25
-        extra = bool(self.draft.text("inbound.extra_networks").strip())
+        extra = bool(self.draft.text(EXTRA).strip())
         shown = {
-            field_id("inbound.extra_networks"): closing or extra,
-            field_id("inbound.firewall"): closing,
+            field_id(EXTRA): closing or extra,
+            field_id(FIREWALL): closing,
             "firewall-caption": closing,
             "firewall-found": closing,
             field_id("inbound.confirm_within"): closing,
         }
-        for key in _SWITCHES:
+        for key in SWITCHES:
             there = key in self._asked or self.draft.text(key) == YES
             shown[field_id(key)] = shown[_ask_id(key)] = there
         for name, there in shown.items():
@@ -155,13 +131,12 @@ class StepBScreen(StepScreen):
     # --- switches that are shown when the plan asks for them
 
     def _mark_refused(self, error: ConboolError) -> None:
-        told = " ".join(error.lines())
-        asked = [key for key in _SWITCHES if key in told and self.draft.text(key) != YES]
+        asked = questions.asked_for(error, self.draft)
         if not asked:
             super()._mark_refused(error)
             return
-        for key in asked:
-            self._asked[key] = self._refused[key] = FieldError(_KEY.sub("", error.what), error.why)
+        for key, told in asked.items():
+            self._asked[key] = self._refused[key] = told
             self.query_one(f"#{_ask_id(key)}", Text).show([Line(f"    ! {self._asked[key]}", "warn", 6)])
         self._show()
 
@@ -177,7 +152,7 @@ class StepBScreen(StepScreen):
     # --- who would be cut off
 
     def _read_log(self) -> None:
-        self.run_job(_JOB, "Reading the mail log", read_senders(self.wizard))
+        self.run_job(_JOB, READING, read_senders(self.wizard))
         self._show_cut_off()
 
     def waiting(self, job: work.Job) -> None:
@@ -202,12 +177,8 @@ class StepBScreen(StepScreen):
         text.set_class(not self.draft.closes_port_25, "-off")
         if job is not None:
             lines = [Line(f"    Who would be cut off? {job.text} ({job.elapsed} s)", "dim")]
-        elif report is None and self._log_error is not None:
-            lines = [Line(f"    ! Who would be cut off is not known: {self._log_error.what}", "warn", 6)]
-        elif report is None:
-            lines = [Line("    ! Who would be cut off? Look before you close it: Who is cut off.", "warn", 6)]
         else:
-            line = summary(report, self.draft.lets_in)
+            line = cut_off_line(report, self.draft.lets_in, self._log_error)
             lines = [Line(f"    {line.text}", line.kind, 6)]
         text.show(lines)
 

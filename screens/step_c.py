@@ -10,21 +10,13 @@ from textual.widgets import Input
 from conbool_tui.wizard_state import FIELDS, FieldError
 from screens.flow import FlowStep
 from screens.step import StepScreen, typed
+from screens.texts import questions
 from screens.texts.lines import Line
+from screens.texts.questions import LOOP_HEADERS
 from screens.widgets.choice import Choice
 from screens.widgets.field import Field, field_id
 from screens.widgets.lines import Text
 from screens.widgets.row_list import RowList
-
-TRUST = {
-    "local": "Conbool, this server's own networks and programs on it",
-    "conbool": "Conbool's addresses only",
-}
-ACTION = {
-    "folder": "goes to a mailbox folder (Sieve)",
-    "header": "gets X-Spam-Flag: YES",
-    "none": "is left as it is",
-}
 
 
 class StepCScreen(StepScreen):
@@ -33,13 +25,7 @@ class StepCScreen(StepScreen):
     DEFAULT_CSS = """
     StepCScreen #headers { height: auto; max-height: 3; }
     """
-    field_keys: ClassVar[tuple[str, ...]] = (
-        "markers.trust",
-        "markers.loop_headers",
-        "markers.spam",
-        "spam.action",
-        "spam.folder",
-    )
+    field_keys: ClassVar[tuple[str, ...]] = questions.KEYS["loop"]
 
     lists: ClassVar[dict[str, str]] = {"headers": "markers.loop_headers"}
 
@@ -49,19 +35,17 @@ class StepCScreen(StepScreen):
 
     def form(self) -> ComposeResult:
         """Addresses, trust, headers with one line to edit the marked one, flagged mail."""
-        yield Text(self._addresses(), id="addresses")
-        yield Text([Line("  Headers are believed from:")], classes="caption")
-        yield self.choice("markers.trust", TRUST)
-        yield Text([Line("  Loop header of each domain:")], classes="caption")
+        yield Text([questions.addresses_line(self.wizard.state)], id="addresses")
+        yield self.caption("markers.trust")
+        yield self.choice("markers.trust")
+        yield self.caption(LOOP_HEADERS)
         yield RowList(empty="no hosted domain is chosen", keys=(("Enter", "Edit"),), id="headers")
-        yield Field(FIELDS["markers.loop_headers"], "", label="Header of the row")
+        yield Field(FIELDS[LOOP_HEADERS], "", label=questions.label(LOOP_HEADERS))
         yield self.field("markers.spam")
-        yield Text([Line("  Flagged mail:")], classes="caption")
-        yield self.choice("spam.action", ACTION)
+        yield self.caption("spam.action")
+        yield self.choice("spam.action")
         yield self.field("spam.folder")
-        yield Text(
-            [Line("  Calendar invitations and mail with an empty sender (bounces) always go direct.", "dim")]
-        )
+        yield Text([Line(f"  {questions.ALWAYS_DIRECT}", "dim")])
 
     def first_focus(self) -> Optional[str]:
         """Who is believed."""
@@ -73,18 +57,6 @@ class StepCScreen(StepScreen):
         self._fill()
         self._show_header()
         self._show_folder()
-
-    def _addresses(self) -> list[Line]:
-        networks = self.draft.answers().conbool_networks
-        if not networks:
-            return [
-                Line(
-                    "! Conbool's addresses are not known: mail from there is told by its headers only.",
-                    "warn",
-                )
-            ]
-        shown = ", ".join(networks[:2]) + (f" and {len(networks) - 2} more" if len(networks) > 2 else "")
-        return [Line(f"  Conbool's addresses   {shown} (edit them in step B)", "dim")]
 
     # --- loop headers
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Optional
 from textual.app import ComposeResult
 
 from screens.step import StepScreen
+from screens.texts import questions
 from screens.texts.lines import Line
 from screens.widgets.field import field_id
 from screens.widgets.lines import Text
@@ -15,17 +16,12 @@ from screens.widgets.lines import Text
 class StepDScreen(StepScreen):
     """The header of released mail."""
 
-    field_keys: ClassVar[tuple[str, ...]] = ("markers.released",)
+    field_keys: ClassVar[tuple[str, ...]] = questions.KEYS["release"]
 
     def form(self) -> ComposeResult:
         """One input."""
         yield Text(
-            [
-                Line(
-                    "Mail released from Conbool's quarantine must reach the inbox: not through Conbool a "
-                    "second time, and not into the spam folder. Conbool marks it with this header, value yes."
-                ),
-            ],
+            [Line(questions.RELEASE)],
             classes="intro",
         )
         yield self.field("markers.released")

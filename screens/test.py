@@ -16,12 +16,11 @@ from screens import work
 from screens.base import WizardScreen, elapsed_text
 from screens.dialogs import SaveTranscriptScreen
 from screens.flow import FlowStep
-from screens.texts.findings import edited, verdict
-from screens.texts.lines import Line, error_lines, finding_lines
+from screens.texts import actions
+from screens.texts.findings import STOPPED, TESTING, all_lines, edited
+from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
-
-TESTING = "Testing: TLS to the smart host, and SMTP on port 25 of this server"
 
 
 class TestScreen(WizardScreen):
@@ -51,13 +50,13 @@ class TestScreen(WizardScreen):
         """Next is always possible: a failed check does not lock the admin in."""
         none = "there is no transcript yet"
         return (
-            button("Next: done", "next", "the test is still running"),
-            button("Again", "again", "the test is still running"),
-            button("Stop", "stop"),
-            button("Edited since", "differs"),
-            button("Transcript", "transcript", none),
-            button("Save", "save", none),
-            button("Back", "back"),
+            button(actions.NEXT_DONE, "next", "the test is still running"),
+            button(actions.AGAIN, "again", "the test is still running"),
+            button(actions.STOP, "stop"),
+            button(actions.EDITED_SINCE, "differs"),
+            button(actions.TRANSCRIPT, "transcript", none),
+            button(actions.SAVE, "save", none),
+            button(actions.BACK, "back"),
         )
 
     def hints(self) -> list[Hint]:
@@ -125,9 +124,7 @@ class TestScreen(WizardScreen):
     def do_stop(self) -> None:
         """Stop waiting."""
         self.cancel_job("check")
-        self.query_one("#findings", TextPane).show(
-            [Line("? NOT TESTED  Stopped. Test again when you like.", "note")]
-        )
+        self.query_one("#findings", TextPane).show([STOPPED])
         self._end()
 
     def done_check(self, findings: Any, error: Optional[ConboolError]) -> None:
@@ -152,9 +149,7 @@ class TestScreen(WizardScreen):
         self.set_reason("transcript", "" if has_detail else "no check left a transcript")
         self.set_reason("save", "")
         self.set_class(edited(findings), "-differs")
-        lines: list[Line] = [verdict(findings), Line("")]
-        for finding in findings:
-            lines.extend(finding_lines(finding, with_detail=self._with_detail))
+        lines = all_lines(findings, with_detail=self._with_detail)
         title = "Findings and transcript" if self._with_detail else "Findings"
         self.query_one("#findings", TextPane).show(lines, title)
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError, RollbackIncompleteError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
-from screens import work
+from screens import looking, work
 from screens.base import WizardScreen, elapsed_text
 from screens.dialogs import Question
 from screens.flow import FlowStep
+from screens.looking import Found, Waiting
+from screens.texts import actions
+from screens.texts.asked import close_change
 from screens.texts.countdown import outcome_line
-from screens.texts.detection import host_lines, unfinished_lines
+from screens.texts.detection import (
+    INTRO,
+    LOOKING,
+    WHICH_INSTANCE,
+    WHICH_SYSTEM,
+    host_lines,
+    instance_text,
+    system_text,
+    unfinished_lines,
+)
 from screens.texts.drift import drift_news
 from screens.texts.history import ended_lines, message_lines, missed_lines
 from screens.texts.lines import Line, error_lines
@@ -28,32 +37,10 @@ from screens.widgets.choice import Choice, Option
 from screens.widgets.lines import Text, TextPane
 
 if TYPE_CHECKING:
-    from conbool_tui.checks.drift import Drift
+    pass
 
 WATCH_EVERY = 1.0
 """Seconds between two looks whether another process has ended its work."""
-LOOKING = "Looking at this server; nothing is changed"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A change of an earlier run waits for confirmation; nothing else matters before that is decided."""
-
-    receipt: Receipt
-    missed: Optional[Receipt] = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one look at the host brought. ``missed``: the newest change when it ended while nobody watched."""
-
-    facts: HostFacts
-    target: Optional[Detection]
-    obstacle: Optional[ConboolError]
-    unfinished: Optional[Receipt]
-    domains: tuple[str, ...] = ()
-    missed: Optional[Receipt] = None
-    drift: tuple[Drift, ...] = ()
 
 
 class WelcomeScreen(WizardScreen):
@@ -84,7 +71,7 @@ class WelcomeScreen(WizardScreen):
     def body(self) -> ComposeResult:
         """Introduction, a choice where there is one, and what was found."""
         yield Text(
-            [Line("Routes this server's mail through Conbool. Nothing changes before you say so.")],
+            [Line(INTRO)],
             id="intro",
         )
         yield Vertical(id="which")
@@ -94,13 +81,13 @@ class WelcomeScreen(WizardScreen):
         """Start, and what else can be done from here."""
         wait = "still looking at this server"
         return (
-            button("Start", "start", wait),
-            button("Recover", "recover", "no change is unfinished"),
-            button("Leave as is", "close"),
-            button("Edited since", "differs"),
-            button("Search again", "search"),
-            button("History", "history"),
-            button("Leave", "leave"),
+            button(actions.START, "start", wait),
+            button(actions.RECOVER, "recover", "no change is unfinished"),
+            button(actions.LEAVE_AS_IS, "close"),
+            button(actions.EDITED_SINCE, "differs"),
+            button(actions.SEARCH_AGAIN, "search"),
+            button(actions.HISTORY, "history"),
+            button(actions.LEAVE, "leave"),
         )
 
     def first_focus(self) -> Optional[str]:
@@ -121,24 +108,7 @@ class WelcomeScreen(WizardScreen):
         instance, source = self._instance, self.wizard
 
         def call(report: ProgressSink) -> Union[Found, Waiting]:
-            session = source.open_session()
-            missed = session.unseen()
-            waiting = session.unconfirmed()
-            if waiting is not None:
-                return Waiting(waiting, missed)
-            unfinished = session.unfinished()
-            found = Found(session.detect(instance), None, None, unfinished, missed=missed)
-            if unfinished is None:
-                with contextlib.suppress(ConboolError):
-                    found = replace(found, drift=tuple(session.drift()))
-            try:
-                found = replace(found, target=session.target(found.facts))
-            except ConboolError as error:
-                return replace(found, obstacle=error)
-            with contextlib.suppress(ConboolError):
-                domains = session.complete(Answers(instance=instance), found.facts).domains
-                found = replace(found, domains=domains)
-            return found
+            return looking.look(source.open_session(), instance)
 
         self.set_reason("start", "still looking at this server")
         self._stuck = None
@@ -208,7 +178,7 @@ class WelcomeScreen(WizardScreen):
             lines.extend([*unfinished_lines(found.unfinished), Line("")])
         lines.extend(drift_news(found.drift))
         lines.extend(host_lines(found.facts, found.target))
-        if found.obstacle is not None and self._is_news(found.facts, found.obstacle):
+        if found.obstacle is not None and found.obstacle_is_news:
             lines.extend([Line(""), *error_lines(found.obstacle)])
         pane.show(lines, keep_place=False)
         self._ask_which(found.facts, found.target)
@@ -221,13 +191,6 @@ class WelcomeScreen(WizardScreen):
         """A button that is not there any more had the focus."""
         if self.focused is None or not self.focused.display:
             self.query_one("#do-start").focus()
-
-    def _is_news(self, facts: HostFacts, obstacle: ConboolError) -> bool:
-        """The obstacle is told already where it is only that the one mail system is absent, broken or
-        managed.
-        """
-        present = [detection for detection in facts.choices if detection.outcome is Outcome.PRESENT]
-        return bool(present)
 
     def _set_reasons(self, found: Found) -> None:
         if found.unfinished is not None and found.unfinished.state is ChangeState.RUNNING:
@@ -258,10 +221,7 @@ class WelcomeScreen(WizardScreen):
         session = self.wizard.session
 
         def call(report: ProgressSink) -> Union[str, Receipt, None]:
-            now = session.unfinished()
-            if now is not None and now.state is ChangeState.RUNNING:
-                return now.id
-            return next((item for item in session.history() if item.id == change_id), None)
+            return looking.how_ended(session, change_id)
 
         if self.job("look") is None:
             self.run_job("watch", "", call)
@@ -278,27 +238,21 @@ class WelcomeScreen(WizardScreen):
     # --- several systems or instances
 
     def _needs_choice(self, target: Detection) -> bool:
-        return target.postfix is not None and len(target.postfix.instances) > 1 and not self._chosen
+        return looking.needs_instance(target) and not self._chosen
 
     def _ask_which(self, facts: HostFacts, target: Optional[Detection]) -> None:
         place = self.query_one("#which", Vertical)
         if place.children:
             return
-        present = [detection for detection in facts.detections if detection.outcome is Outcome.PRESENT]
+        present = [detection for detection in facts.choices if detection.outcome is Outcome.PRESENT]
         if len(present) > 1:
-            options = [Option(item.system, f"{item.system}: {item.summary}") for item in present]
+            options = [Option(item.system, system_text(item)) for item in present]
             chosen = self.wizard.session.mail_system or ""
-            question = "Several mail systems are here. Which one is to be set up?"
+            question = WHICH_SYSTEM
             asked = Choice(options, chosen, id="system")
         elif target is not None and self._needs_choice(target) and target.postfix is not None:
-            options = [
-                Option(
-                    item.name,
-                    f"{item.name}: {item.config_directory}" + ("" if item.enabled else " (switched off)"),
-                )
-                for item in target.postfix.instances
-            ]
-            question = "Several Postfix instances are here. Which one is to be set up?"
+            options = [Option(item.name, instance_text(item)) for item in target.postfix.instances]
+            question = WHICH_INSTANCE
             asked = Choice(options, "", id="instance")
         else:
             return
@@ -355,15 +309,7 @@ class WelcomeScreen(WizardScreen):
             if yes:
                 self._recover(accept=True)
 
-        lines = [
-            f"Take back what was not edited meanwhile, leave the rest as it is now, and close change {unfinished.id}?",
-            "Nothing is put back after that. Look at your mail system's configuration yourself then.",
-            "",
-            *(part for part in f"{stuck.what}\n{stuck.why}".split("\n")),
-        ]
-        self.app.push_screen(
-            Question("Leave these as they are?", lines, yes="Close the change", no="Not yet"), answered
-        )
+        self.app.push_screen(Question.of(close_change(unfinished, stuck)), answered)
 
     def _recover(self, *, accept: bool) -> None:
         session = self.wizard.session

@@ -18,13 +18,10 @@ from textual.message import Message
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.receipt import Progress
+from screens.faults import CancelledError, unexpected
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
-
-
-class CancelledError(ConboolError):
-    """The admin stopped waiting; raised inside the work at its next report of progress."""
 
 
 @dataclass(eq=False)
@@ -122,17 +119,6 @@ def start(job: Job, owner: MessagePump, work: Callable[[Reporter], Any]) -> Job:
     job.thread = threading.Thread(target=run, name=job.name, daemon=not job.shielded)
     job.thread.start()
     return job
-
-
-def unexpected(raised: BaseException) -> ConboolError:
-    """An error nobody foresaw, in the three parts the admin gets of every error."""
-    error = ConboolError(
-        f"Unexpected: {type(raised).__name__}: {raised}",
-        "This is a fault of the program, not of your server.",
-        "Please report it with the output of: conbool-tui detect --json",
-    )
-    error.__cause__ = raised
-    return error
 
 
 def _post(owner: MessagePump, message: Message) -> None:

@@ -9,6 +9,17 @@ from conbool_tui.receipt import ChangeState, Receipt
 from conbool_tui.wizard_state import clock_time
 from screens.texts.lines import Line, finding_lines, status_line
 
+QUESTION = "Keep this change?"
+BEFORE = "Before you decide"
+OVER = "Time is over"
+FAILED = "That did not work"
+TESTING = "Testing"
+KEEPING = "Keeping the change"
+TAKING = "Taking the change back"
+DECIDE_FIRST = Line(
+    "! Decide first: Keep it or Take back now. If you leave (q), it is taken back by itself.", "warn"
+)
+
 
 def count_line(receipt: Receipt, left: int) -> Line:
     """How long there is left."""

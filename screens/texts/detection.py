@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conbool_tui.facts import Detection, HostedDomains, HostFacts, MtaFacts, Outcome, PostfixFacts
+from conbool_tui.facts import (
+    Detection,
+    HostedDomains,
+    HostFacts,
+    MtaFacts,
+    Outcome,
+    PostfixFacts,
+    PostfixInstance,
+)
 from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Receipt
 from screens import glyphs
 from screens.texts.lines import Line, status_line
 
+INTRO = "Routes this server's mail through Conbool. Nothing changes before you say so."
+LOOKING = "Looking at this server; nothing is changed"
+WHICH_SYSTEM = "Several mail systems are here. Which one is to be set up?"
+WHICH_INSTANCE = "Several Postfix instances are here. Which one is to be set up?"
 _LABEL = 16
+
+
+def system_text(detection: Detection) -> str:
+    """One of several mail systems to choose from."""
+    return f"{detection.system}: {detection.summary}"
+
+
+def instance_text(instance: PostfixInstance) -> str:
+    """One of several instances to choose from."""
+    return f"{instance.name}: {instance.config_directory}" + ("" if instance.enabled else " (switched off)")
 
 
 def host_lines(facts: HostFacts, chosen: Detection | None) -> list[Line]:

@@ -11,6 +11,8 @@ from screens.texts.inbound import live_name
 from screens.texts.lines import Line
 
 MAX_CHANGE_LINES = 200
+PREVIEW = "What this step changes"
+NOT_IN_PREVIEW = Line("! The marked field is not in this preview yet.", "warn")
 
 
 def step_lines(plan: Plan, step: Step) -> list[Line]:

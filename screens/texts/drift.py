@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
 
 
+COMPARING = "Comparing with what was applied"
+RECORDING = "Recording"
+READING_ANSWERS = "Reading the recorded answers"
+NO_SYSTEM = "there is no mail system to set up here"
+
+
+def summary(drift: Sequence[Drift]) -> Line:
+    """How many places differ."""
+    if not drift:
+        return status_line(Status.OK, "Nothing differs from what was applied.")
+    what = "place is" if len(drift) == 1 else "places are"
+    return status_line(Status.WARN, f"{len(drift)} {what} not as applied.")
+
+
+def accepted_line(count: int) -> Line:
+    """It was recorded."""
+    return status_line(Status.OK, f"Accepted: {count}.")
+
+
 def drift_news(drift: Sequence[Drift]) -> list[Line]:
     """One sentence for the first screen."""
     if not drift:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conbool_tui.findings import Finding, Status
-from screens.texts.lines import Line, status_line
+from screens.texts.lines import Line, finding_lines, status_line
 
+TESTING = "Testing: TLS to the smart host, and SMTP on port 25 of this server"
+STOPPED = Line("? NOT TESTED  Stopped. Test again when you like.", "note")
 _DRIFT = "drift"
 REACHABLE = "SMTP reachable"
 
@@ -25,6 +27,14 @@ def verdict(findings: Sequence[Finding]) -> Line:
             Status.OK, f"{REACHABLE}. The next screen says what to type into the Setup Assistant."
         )
     return status_line(Status.NOT_TESTED, "Nothing failed, but it could not be shown that SMTP is reachable.")
+
+
+def all_lines(findings: Sequence[Finding], *, with_detail: bool = False) -> list[Line]:
+    """The sentence, and every finding; with the transcripts when wanted."""
+    lines = [verdict(findings), Line("")]
+    for finding in findings:
+        lines.extend(finding_lines(finding, with_detail=with_detail))
+    return lines
 
 
 def edited(findings: Sequence[Finding]) -> bool:

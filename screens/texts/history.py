@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from conbool_tui.findings import Status
 from conbool_tui.receipt import ChangeState, Receipt
 from conbool_tui.wizard_state import clock_time
+from screens.texts.countdown import outcome_line
 from screens.texts.lines import Line, status_line
+from screens.texts.versions import visible
 
+READING = "Reading the journal"
+LOOKING_AT_EDITS = "Looking at what was edited since"
+LOOKING_FOR_OLD = "Looking for records that are not needed any more"
+REMOVING = "Removing records"
+NO_CHANGES = "nothing has been changed on this server by this program"
+ALL_NEEDED = "All records are still needed: something may be taken back from each."
 _STATUS = {
     ChangeState.APPLIED: Status.OK,
     ChangeState.UNDONE: Status.OK,
@@ -88,6 +97,50 @@ def undo_question(receipt: Receipt, again: str, *, edited: bool = False) -> tupl
         "What else you edited since then stays." if edited else "What you edited yourself since then stays."
     )
     return question, [does, *(f"  {path}" for path in receipt.files), stays]
+
+
+def why_not(receipt: Optional[Receipt]) -> str:
+    """Why a change cannot be taken back here, empty when it can."""
+    if receipt is None:
+        return "no change is marked"
+    if receipt.state is ChangeState.UNCONFIRMED:
+        return "it waits for confirmation; search again on the Welcome screen to keep it or take it back"
+    if receipt.state in (ChangeState.UNFINISHED, ChangeState.INCOMPLETE):
+        return f"it is {receipt.state.value}; choose Recover on the Welcome screen"
+    if receipt.state is not ChangeState.APPLIED:
+        return f"it is {receipt.state.value} already"
+    return ""
+
+
+def undoing_text(receipt: Receipt, again: str) -> str:
+    """What is being done."""
+    return f"Putting change {again} in force again" if again else f"Taking back change {receipt.id}"
+
+
+def undone_lines(receipt: Receipt, again: str) -> list[Line]:
+    """The undo's own end, or how the change ended that it took back by rolling it back."""
+    if receipt.state is ChangeState.APPLIED and again:
+        told = status_line(Status.OK, f"Change {again} is in force again.")
+    elif receipt.state is ChangeState.APPLIED:
+        told = status_line(Status.OK, f"Change {receipt.undo_of or receipt.id} was taken back.")
+    else:
+        told = outcome_line(receipt)
+    return [told, *message_lines(receipt)]
+
+
+def journal_title(change_id: str) -> str:
+    """Whose journal."""
+    return f"Journal of change {change_id}"
+
+
+def journal_lines(text: str) -> list[Line]:
+    """A journal as it was recorded."""
+    return [Line(visible(row), hang=8) for row in text.rstrip("\n").split("\n")]
+
+
+def removed_line(count: int) -> Line:
+    """Old records are gone."""
+    return status_line(Status.OK, f"Removed: {count} old records.")
 
 
 def prune_lines(found: Sequence[Receipt], total: int) -> list[str]:

@@ -12,6 +12,8 @@ from screens import glyphs
 from screens.texts.lines import STATUS_KIND, Line
 
 WAITING = "waiting"
+ASKING = "Asking name service"
+NOT_YET = "Not looked up yet."
 _ORDER = (Status.FAIL, Status.WARN, Status.NOT_TESTED, Status.OK)
 _MARK = 12
 _KIND = 8
@@ -80,6 +82,21 @@ def _lookup_lines(report: DomainReport, lookup: Lookup) -> list[Line]:
     if lookup.remedy:
         lines.append(Line(f"{lead}What to do: {lookup.remedy}", hang=_MARK + 3))
     return lines
+
+
+def state_text(results: NameService, total: int, elapsed: Optional[int]) -> str:
+    """How far the look-up is, and what it found so far. ``elapsed``: seconds, None when it does not run."""
+    done, found = len(results.reports), counts(results)
+    noun = "domain" if total == 1 else "domains"
+    if elapsed is not None:
+        text = f"{ASKING}: {done:,} of {total:,} {noun}, {elapsed} s"
+    elif not total:
+        text = "No hosted domain is chosen yet; the next screen has the list."
+    elif results.seconds is None:
+        text = f"Stopped after {done:,} of {total:,} {noun}; the others were not looked up."
+    else:
+        text = f"{total:,} {noun} looked up in {results.seconds} s"
+    return text + (f": {found}" if found else "")
 
 
 def counts(results: NameService) -> str:

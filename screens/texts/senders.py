@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Optional
 
+from conbool_tui.answers import Answers
+from conbool_tui.errors import ConboolError
 from conbool_tui.findings import Status
 from conbool_tui.present_senders import PresentSender, SenderReport
 from screens import glyphs
 from screens.texts.lines import Line, status_line
 
+TITLE = "Who hands mail to port 25 today"
+READING = "Reading the mail log"
+STOPPED = Line("? NOT TESTED  Stopped. Read again when you like.", "note")
+HELD = Line("! A network of step B holds this address; edit it there.", "warn")
 _ADDRESS = 24
 _NAME = 27
 _MARK = 9
 _MESSAGES = "messages"
+
+
+def when_closed(answers: Answers) -> Answers:
+    """The answers as if port 25 were closed: who would be cut off then is the question."""
+    return replace(answers, inbound=replace(answers.inbound, restrict_port_25=True))
+
+
+def cut_off_line(
+    report: Optional[SenderReport], lets_in: Callable[[str], bool], trouble: Optional[ConboolError] = None
+) -> Line:
+    """What is known beside the question whether to close the port. ``trouble``: why the log could not be read."""
+    if report is None and trouble is not None:
+        return Line(f"! Who would be cut off is not known: {trouble.what}", "warn")
+    if report is None:
+        return Line("! Who would be cut off? Look before you close it: Who is cut off.", "warn")
+    return summary(report, lets_in)
 
 
 def word(sender: PresentSender, let_in: bool) -> tuple[str, str]:
@@ -72,11 +96,11 @@ def sender_lines(sender: PresentSender, let_in: bool) -> list[Line]:
     if not sender.cut_off:
         lines.append(Line("It may connect: it is in your mynetworks or in one of the networks of step B."))
     elif let_in:
-        lines.append(Line("It is let in: it is in the extra networks now. Enter takes it out again."))
+        lines.append(Line("It is let in: it is in the extra networks now and can be taken out again."))
     else:
         lines.append(
             Line(
-                "Its mail would be refused. A scanner, a branch office, a web server? Enter lets it in. A mail "
+                "Its mail would be refused. A scanner, a branch office, a web server? Let it in. A mail "
                 "server of somebody else should send to Conbool: its sender follows your MX record."
             )
         )

@@ -7,6 +7,7 @@ from typing import Optional
 
 from conbool_tui import mail_flow
 from conbool_tui.answers import Answers
+from conbool_tui.errors import ConboolError
 from conbool_tui.facts import MtaFacts
 from conbool_tui.findings import Status
 from conbool_tui.plan import Plan
@@ -16,9 +17,12 @@ from conbool_tui.wizard_state import YES, Draft, NameService
 from screens import glyphs
 from screens.texts.diffs import file_state, notice_lines
 from screens.texts.inbound import closing_texts, countdown_text, live_name, touches_firewall
-from screens.texts.lines import Line, status_line
+from screens.texts.lines import Line, error_lines, status_line
 from screens.texts.senders import still_cut_off
 
+WORKING = "Working out the changes"
+FILES = "Files, - out + in"
+NO_CHANGES = "there are no changes to show"
 _TRUST = {
     "local": "this server's own networks, local commands and Conbool's addresses",
     "conbool": "Conbool's addresses only",
@@ -40,7 +44,7 @@ def review_lines(plan: Plan, answers: Answers, facts: MtaFacts, doubts: Sequence
     if warnings:
         lines.extend([*warnings, Line("")])
     if plan.live:
-        lines.append(Line("Firewall, port 25 only (F4 shows the rules)", "head"))
+        lines.append(Line("Firewall, port 25 only (Files shows the rules)", "head"))
         lines.extend(Line(f"  {live_name(target.name)}") for target in plan.live)
         lines.append(Line(""))
     lines.append(Line(f"Files ({len(plan.files)})", "head"))
@@ -56,6 +60,11 @@ def review_lines(plan: Plan, answers: Answers, facts: MtaFacts, doubts: Sequence
         Line("  conbool-tui undo        (or History here). Backups are made before the first write.")
     )
     return lines
+
+
+def refused_lines(error: ConboolError) -> list[Line]:
+    """Why there is no plan."""
+    return [*error_lines(error), Line(""), Line("Go back and correct it; what you typed is kept.")]
 
 
 def purpose(answers: Answers, facts: MtaFacts) -> list[str]:

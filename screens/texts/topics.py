@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from screens.texts.lines import Line
 
 KEYS = (
@@ -49,7 +51,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "senders": (
         "Who hands mail to port 25 today",
         "  Read from the mail log: every address that handed over mail without logging in. CUT OFF: it could not "
-        "connect any more. Enter lets the marked one in: its address goes to the extra networks of step B.",
+        "connect any more. Let it in: its address goes to the extra networks of step B.",
         "  Mail servers of others are cut off on purpose: they follow your MX record, and that leads to Conbool. "
         "Scanners, branch offices, web servers and monitoring do not.",
     ),
@@ -67,7 +69,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "in its certificate is checked. If the check fails, the mail waits in your queue; it is never sent "
         "unprotected. No password is used. A client certificate is offered only if you name one.",
         "Hosted domains",
-        "  Choose those that are registered at Conbool. Type others below the certificates; Enter adds them.",
+        "  Choose those that are registered at Conbool. Type others to add them.",
     ),
     "loop": (
         "Loop protection",
@@ -143,9 +145,9 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "Edited since",
         "  These places were set by the change and edited after it, by you or another program. Three versions are shown: "
         "before the change, as the change set it, and now.",
-        "  k or Keep mine: the value of now stays. p or Put back: the value from before the change comes back, and the "
-        "value of now is lost. Enter changes the choice of the marked one.",
-        "  Nothing is written before you press Undo and say yes. What is edited while you choose is asked about again.",
+        "  Keep mine (k): the value of now stays. Put back (p): the value from before the change comes back, and the "
+        "value of now is lost.",
+        "  Nothing is written before you choose Undo and say yes. What is edited while you choose is asked about again.",
     ),
     "drift": (
         "Edited since it was applied",
@@ -157,7 +159,23 @@ TOPICS: dict[str, tuple[str, ...]] = {
 }
 
 
-def help_lines(topic: str) -> list[Line]:
-    """The help of one screen, followed by the keys."""
-    entries = (*TOPICS.get(topic, ()), *KEYS)
+LINE_MODE = (
+    "How to answer",
+    "  Each question is asked once, in lines that stay. Type a number or a word, then Enter.",
+    "  Enter alone    keeps what is there, or takes the choice marked (Enter)",
+    "  ?              help on this question",
+    "  <  or b        one question or one level back; what you typed is kept",
+    "  q              leave; asks when something would be lost",
+    "  -              makes a field empty",
+    "  + or - and items, in a list: add these, take these out; a list alone replaces what is there",
+    "  \\ in front     what follows is text: \\q is the letter q",
+    "  Ctrl-C         stops a look-up or a test; elsewhere it ends the program",
+    "If something is wrong with the program itself",
+    "  conbool-tui support-bundle collects what helpers need, without names, addresses and secrets.",
+)
+
+
+def help_lines(topic: str, keys: Sequence[str] = KEYS) -> list[Line]:
+    """The help of one screen, followed by how it is used."""
+    entries = (*TOPICS.get(topic, ()), *keys)
     return [Line(entry, "plain" if entry.startswith(" ") else "head") for entry in entries]

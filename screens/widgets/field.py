@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from conbool_tui.errors import UsageError
 from conbool_tui.wizard_state import FieldError, FieldSpec
 from screens import glyphs
+from screens.pasting import pasted_networks
 from screens.texts.lines import Line
 from screens.widgets.lines import Text
 
@@ -47,23 +47,11 @@ class TextBox(Input):
         self.app.cursor_position = self.cursor_screen_offset
 
     def _on_paste(self, event: events.Paste) -> None:
-        text = _networks_in(event.text) if self.networks else ""
+        text = pasted_networks(event.text) if self.networks else ""
         text = text or ", ".join(part.strip() for part in event.text.splitlines() if part.strip())
         self.insert_text_at_cursor("".join(char for char in text if char.isprintable()))
         event.prevent_default()
         event.stop()
-
-
-def _networks_in(text: str) -> str:
-    """The networks of a pasted list, as one line; empty when it is none, so that what was pasted can be seen and corrected."""
-    from conbool_tui.network_lists import parse_list
-
-    if len(text.splitlines()) < 2:
-        return ""
-    try:
-        return ", ".join(parse_list(text, "The pasted text")[0])
-    except UsageError:
-        return ""
 
 
 class Field(Vertical):
