@@ -51,6 +51,10 @@ class CheckFailedError(ConboolError):
     exit_code = ExitCode.CHECK_FAILED
 
 
+class ByHandError(CheckFailedError):
+    """This program cannot change the mail system that is here; what to set by hand is said."""
+
+
 class NeedsRootError(ConboolError):
     """The work needs rights this process does not have."""
 

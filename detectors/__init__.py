@@ -15,6 +15,7 @@ from conbool_tui.mta import mta_facts
 from detectors import managed
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
+from detectors.other import find_other
 from detectors.postfix import PostfixDetector
 
 
@@ -50,6 +51,9 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
     if not listeners:
         listeners = safe_listeners(host)
         owner = owner_of_port(listeners, 25)
+    other = find_other(host, listeners, detections)
+    if other is not None:
+        detections = (*detections, other)
     return HostFacts(
         detections,
         listeners,

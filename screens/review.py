@@ -8,7 +8,7 @@ from typing import ClassVar, Optional
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from conbool_tui.errors import ConboolError
+from conbool_tui.errors import ByHandError, ConboolError
 from conbool_tui.plan import Plan
 from screens import work
 from screens.base import WizardScreen, elapsed_text
@@ -33,6 +33,9 @@ class ReviewScreen(WizardScreen):
     ReviewScreen.-narrow.-files #summary { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f4", "files", show=False)]
+
+    _by_hand = False
+    """Whether the mail system can only be set up by hand, so that nothing but testing is left to do here."""
 
     def body(self) -> ComposeResult:
         """Two panes."""
@@ -81,10 +84,15 @@ class ReviewScreen(WizardScreen):
             error = error or ConboolError("There is no plan.")
             summary.show(refused_lines(error))
             files.show([])
-            self.set_reason("next", "the answers cannot be used yet, see above")
+            self._by_hand = isinstance(error, ByHandError)
+            self.query_one("#do-next", Button).set_label(
+                actions.NEXT_TEST if self._by_hand else actions.NEXT_APPLY
+            )
+            self.set_reason("next", "" if self._by_hand else "the answers cannot be used yet, see above")
             self.set_reason("files", NO_CHANGES)
             return
         assert state.mta is not None
+        self._by_hand = False
         summary.show(review_lines(plan, state.draft.answers(), state.mta, self._doubts()))
         files.show([*live_lines(plan.live), *file_lines(plan.files)])
         self.set_reason("next", "")
@@ -119,7 +127,7 @@ class ReviewScreen(WizardScreen):
     def do_next(self) -> None:
         """To Apply; straight to Test when there is nothing to apply."""
         plan = self.wizard.state.plan
-        if plan is not None and plan.empty:
+        if self._by_hand or (plan is not None and plan.empty):
             self.wizard.go_to_id("test")
         else:
             self.go_on()

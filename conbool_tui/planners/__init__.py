@@ -18,6 +18,10 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
         from conbool_tui.planners.postfix import plan_postfix
 
         return plan_postfix(detection.postfix, answers)
+    if detection.system == "other" and detection.mta is not None:
+        from conbool_tui.planners.by_hand import by_hand
+
+        raise by_hand(detection.mta, answers)
     raise CheckFailedError(
         f"{detection.system} was found, and this version cannot plan for it.",
         "",

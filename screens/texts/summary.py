@@ -7,7 +7,7 @@ from typing import Optional
 
 from conbool_tui import mail_flow
 from conbool_tui.answers import Answers
-from conbool_tui.errors import ConboolError
+from conbool_tui.errors import ByHandError, ConboolError
 from conbool_tui.facts import MtaFacts
 from conbool_tui.findings import Status
 from conbool_tui.plan import Plan
@@ -64,6 +64,8 @@ def review_lines(plan: Plan, answers: Answers, facts: MtaFacts, doubts: Sequence
 
 def refused_lines(error: ConboolError) -> list[Line]:
     """Why there is no plan."""
+    if isinstance(error, ByHandError):
+        return error_lines(error)
     return [*error_lines(error), Line(""), Line("Go back and correct it; what you typed is kept.")]
 
 

@@ -25,7 +25,8 @@ from tests.unit.detectors.fake import MASTER_CF, Answers, FakeHost
 
 
 def detect(host: Host, instance: Optional[str] = None) -> Detection:
-    (found,) = detect_host(host, instance).detections
+    found = detect_host(host, instance).get("postfix")
+    assert found is not None
     return found
 
 
@@ -292,7 +293,7 @@ def test_a_defect_in_a_detector_is_data(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("detectors.DETECTORS", (Defect(), *DETECTORS))
     found = detect_host(FakeHost(tmp_path).set_up())
-    assert [item.outcome for item in found.detections] == [Outcome.BROKEN, Outcome.PRESENT]
+    assert [item.outcome for item in found.detections][:2] == [Outcome.BROKEN, Outcome.PRESENT]
     assert "oops" in found.detections[0].reason
 
 

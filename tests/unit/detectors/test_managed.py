@@ -42,7 +42,8 @@ def test_products_that_rewrite_are_named_with_their_file(
         if installed:
             host.set_up()
         host.put(path)
-        (found,) = detect_host(host).detections
+        found = detect_host(host).get("postfix")
+        assert found is not None
         assert (found.outcome, found.managed_by, found.evidence) == (Outcome.MANAGED, product.name, path)
         assert found.reason
         assert found.remedy
@@ -58,7 +59,8 @@ def test_products_that_only_installed_it_are_notes(tmp_path: Path, product: mana
     host = FakeHost(tmp_path).set_up()
     host.put(product.evidence[0])
     facts = detect_host(host)
-    (found,) = facts.detections
+    found = facts.get("postfix")
+    assert found is not None
     assert found.outcome is Outcome.PRESENT
     assert found.postfix is not None
     assert any(
@@ -94,7 +96,8 @@ def test_comments_of_configuration_management(tmp_path: Path, comment: str, tool
     host = FakeHost(tmp_path).set_up()
     path = f"/etc/postfix/{name}"
     host.put(path, comment + "\n" + host.read_text(path))
-    (found,) = detect_host(host).detections
+    found = detect_host(host).get("postfix")
+    assert found is not None
     assert (found.outcome, found.managed_by, found.evidence) == (Outcome.MANAGED, tool, path)
 
 
@@ -119,7 +122,8 @@ def test_a_generated_file_without_a_known_tool_is_a_warning(tmp_path: Path) -> N
     host = FakeHost(tmp_path).set_up(
         main_cf="# Automatically generated, do not edit\nmyhostname = mx.example.com\n"
     )
-    (found,) = detect_host(host).detections
+    found = detect_host(host).get("postfix")
+    assert found is not None
     assert found.outcome is Outcome.PRESENT
     assert found.postfix is not None
     assert (
