@@ -14,6 +14,7 @@ import signal
 import socket
 import stat
 import sys
+import uuid
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = (
     1,
@@ -86,6 +87,22 @@ def devices(root: str) -> None:
     mount("shm", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
+def become_systemd(outer_pid: str) -> None:
+    """Go on as the machine's systemd; whoever started this process ends it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    os.write(1, outer_pid.encode() + b"\n")
+    with open("/run/boot_id", "w") as handle:
+        handle.write(f"{uuid.uuid4()}\n")
+    bind("/run/boot_id", "/proc/sys/kernel/random/boot_id", writable=False)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.execve(
+        "/lib/systemd/systemd", ["systemd"], {"container": "conlab", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    )
+
+
 def main() -> None:
     """Set the machine up, say one's own process number, wait."""
     plan = json.loads(sys.argv[1])
@@ -108,6 +125,8 @@ def main() -> None:
     os.chdir("/")
     # Orphans become children of process 1; ignoring this signal makes the kernel reap them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    if plan.get("systemd"):
+        become_systemd(outer_pid)
     os.write(1, outer_pid.encode() + b"\n")
     while os.read(0, 4096):
         pass

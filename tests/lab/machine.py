@@ -127,6 +127,8 @@ class Machine:
     busy_queues: Sequence[str] = ()
     # More directories with a link for each root certificate, where they exist.
     more_certificates: Sequence[str] = ()
+    # More for the plan of ``init.py``.
+    boot_plan: Mapping[str, object] = {}
 
     def __init__(
         self, spec: RootSpec, place: Place, netns: Namespace, mounts: Optional[Mounts] = None
@@ -195,9 +197,7 @@ class Machine:
         plan = {"root": str(self.merged), "hostname": self.place.hostname.split(".")[0], "binds": list(binds)}
         # Process 1 ends when the pipe to its standard input closes, so it cannot outlive this process.
         self._init = subprocess.Popen(
-            ["nsenter", "--net=" + self.netns.path, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork"]
-            + ["--kill-child=SIGKILL", "--propagation", "private"]
-            + [sys.executable, "-I", "-S", str(INIT), json.dumps(plan)],
+            self._boot_command({**plan, **self.boot_plan}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -211,6 +211,12 @@ class Machine:
                 "The machine did not start:\n" + self._init.stderr.read().decode("utf-8", "replace")
             )
         self._pid = int(line)
+
+    def _boot_command(self, plan: Mapping[str, object]) -> list[str]:
+        """What becomes, in namespaces of its own, the machine's process 1."""
+        unshare = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL"]
+        init = [sys.executable, "-I", "-S", str(INIT), json.dumps(plan)]
+        return ["nsenter", "--net=" + self.netns.path, *unshare, "--propagation", "private", *init]
 
     def close(self) -> None:
         """End every process of the machine and remove its files."""

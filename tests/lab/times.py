@@ -32,6 +32,7 @@ SECONDS = {
     "test_random_sequences": 43.0,
     "test_senders": 3.5,
     "test_step_b": 11.6,
+    "test_systemd": 16.0,
     "test_transaction_postfix": 5.2,
     "test_undo_sequences": 19.0,
     "test_wizard": 13.0,
