@@ -10,7 +10,7 @@ from conbool_tui.facts import FileText
 
 @dataclass(frozen=True)
 class SpecialFolder:
-    """A mailbox with the special use \\Junk (RFC 6154), named as Sieve's fileinto names it.
+    r"""A mailbox with the special use \\Junk (RFC 6154), named as Sieve's fileinto names it.
 
     ``automatic``: Dovecot makes it for every user (``auto = create`` or ``subscribe``).
     """
@@ -21,7 +21,7 @@ class SpecialFolder:
 
 @dataclass(frozen=True)
 class DovecotFacts:
-    """One Dovecot as it is configured and running.
+    r"""One Dovecot as it is configured and running.
 
     Attributes:
         syntax: ``2.3`` or ``2.4``: which of the two languages its configuration is written in.

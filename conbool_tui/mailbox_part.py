@@ -29,7 +29,9 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     if found is None or found.outcome is Outcome.ABSENT or found.system in target.covers:
         if target.covers or answers.spam.action != "folder":
             return plan
-        return _told(plan, "note", f"No Dovecot was found here that could file mail into a folder: {_FALLBACK}")
+        return _told(
+            plan, "note", f"No Dovecot was found here that could file mail into a folder: {_FALLBACK}"
+        )
     ways = handover(target)
     if found.outcome is Outcome.BROKEN:
         if ways == ():
@@ -44,10 +46,12 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
         return _told(plan, "note", f"Dovecot is managed by {found.managed_by} and is left alone: {_FALLBACK}")
     why_not = _why_not(dovecot, ways)
     if why_not:
-        script, notices = None, (Notice("warn", f"{why_not} Until then {_FALLBACK}", Step.C),)
-        if ways == ():
-            notices = (Notice("note", f"{why_not} So {_FALLBACK}", Step.C),) if answers.spam.action == "folder" else ()
-        return combine(plan, plan_dovecot(dovecot, script, None, notices))
+        told: tuple[Notice, ...] = ()
+        if ways != ():
+            told = (Notice("warn", f"{why_not} Until then {_FALLBACK}", Step.C),)
+        elif answers.spam.action == "folder":
+            told = (Notice("note", f"{why_not} So {_FALLBACK}", Step.C),)
+        return combine(plan, plan_dovecot(dovecot, None, None, told))
     text = sieve_script(dovecot, answers, target.mta.host_name if target.mta is not None else "")
     from conbool_tui.planners.dovecot import names
 
@@ -80,15 +84,23 @@ def _notices(
     facts: DovecotFacts, ways: Optional[tuple[str, ...]], compiled: Optional[bytes]
 ) -> tuple[Notice, ...]:
     found = [Notice("warn", text, Step.C) for text in facts.warnings]
-    for way in ways or ():
-        if way not in facts.sieve_for:
-            found.append(Notice("warn", f"Mail that is delivered by {way} passes no Sieve: the plugin is off there.", Step.C))
+    found += [
+        Notice("warn", f"Mail that is delivered by {way} passes no Sieve: the plugin is off there.", Step.C)
+        for way in ways or ()
+        if way not in facts.sieve_for
+    ]
     if ways is None:
         found.append(
-            Notice("note", "Dovecot files mail only when this mail server hands it over by LMTP or dovecot-lda.", Step.C)
+            Notice(
+                "note",
+                "Dovecot files mail only when this mail server hands it over by LMTP or dovecot-lda.",
+                Step.C,
+            )
         )
     if not facts.running:
-        found.append(Notice("note", "Dovecot is not running: it reads the new files when it is started.", Step.C))
+        found.append(
+            Notice("note", "Dovecot is not running: it reads the new files when it is started.", Step.C)
+        )
     if compiled is None:
         found.append(
             Notice(

@@ -71,7 +71,12 @@ def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detecti
         return detector.detect(host, instance)
     except ConboolError as error:
         return Detection(
-            detector.name, Outcome.BROKEN, error.what, reason=error.why or error.what, remedy=error.todo
+            detector.name,
+            Outcome.BROKEN,
+            error.what,
+            reason=error.why or error.what,
+            remedy=error.todo,
+            role=getattr(detector, "role", "mta"),
         )
     except Exception as error:  # noqa: BLE001 - one detector's defect must not hide what the others found
         return Detection(
@@ -80,4 +85,5 @@ def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detecti
             f"The search for {detector.name} failed.",
             reason=f"{type(error).__name__}: {error}",
             remedy="Nothing was changed. Please report this with the text above.",
+            role=getattr(detector, "role", "mta"),
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import time
 from collections.abc import Mapping
-from typing import Optional
+from typing import Optional, Union
 
 from conbool_tui import doveconf
 from conbool_tui.errors import ConboolError
@@ -36,6 +37,7 @@ class DovecotSystem:
         self._host = host
         self._directory = config_directory
         self._sockets: Optional[tuple[str, ...]] = None
+        self._read: Optional[str] = None
 
     def running(self) -> bool:
         """Whether its master process runs."""
@@ -86,7 +88,11 @@ class DovecotSystem:
         """``systemctl reload`` of its unit where that runs it, else ``doveadm reload``; nothing when it is stopped."""
         if not self.running():
             return []
-        if self._host.has_systemd() and self._host.run(["systemctl", "is-active", "--quiet", "dovecot.service"]).ok:
+        self._read = self._on_disk()
+        if (
+            self._host.has_systemd()
+            and self._host.run(["systemctl", "is-active", "--quiet", "dovecot.service"]).ok
+        ):
             result = self._host.run(["systemctl", "reload", "dovecot.service"])
             if result.ok:
                 return []
@@ -97,6 +103,7 @@ class DovecotSystem:
         """Start it through systemd where there is, else the program itself."""
         if self._host.has_systemd() and self._host.run(["systemctl", "start", "dovecot.service"]).ok:
             return []
+        self._read = self._on_disk()
         # Its processes keep the standard streams open, which would never end for whoever waits for them.
         command = 'exec dovecot -c "$0" </dev/null >/dev/null 2>&1'
         result = self._host.run(["/bin/sh", "-c", command, self._file])
@@ -107,6 +114,11 @@ class DovecotSystem:
         if self._sockets is None:
             result = self._host.run(["doveconf", "-n", "-c", self._file])
             self._learn_sockets(doveconf.parse(result.text()))
+        if self._read is not None and self._read != self._on_disk():
+            # A file in conf.d is in force by being there, and files go only after the reload.
+            problems = self.reload()
+            if problems:
+                return problems
         deadline = time.monotonic() + _PATIENCE
         while True:
             problems = self._ailments()
@@ -127,6 +139,11 @@ class DovecotSystem:
     @property
     def _file(self) -> str:
         return posixpath.join(self._directory, "dovecot.conf")
+
+    def _on_disk(self) -> str:
+        """What the configuration says now, as one word to compare."""
+        result = self._host.run(["doveconf", "-n", "-c", self._file])
+        return hashlib.sha256(result.stdout).hexdigest() if result.ok else ""
 
     def _base(self) -> str:
         result = self._host.run(["doveconf", "-c", self._file, "-h", "base_dir"])
@@ -149,11 +166,13 @@ class DovecotSystem:
                 return [Problem(f"Dovecot's LMTP does not answer at {path}", said)]
         return []
 
-    def _reading(self, copy: StagedCopy) -> "doveconf.Section | Problem":
+    def _reading(self, copy: StagedCopy) -> Union[doveconf.Section, Problem]:
         result = self._host.run(["doveconf", "-n", "-c", posixpath.join(copy.path, "dovecot.conf")])
         if result.ok:
             return doveconf.parse(copy.live_text(result.text()))
-        return Problem("doveconf cannot read the new configuration", copy.live_text(_last_line(result.error_text())))
+        return Problem(
+            "doveconf cannot read the new configuration", copy.live_text(_last_line(result.error_text()))
+        )
 
     def _first(self, plan: Plan, copy: StagedCopy, after: doveconf.Section) -> list[Problem]:
         """Our script runs first, when it is to run at all."""
@@ -177,9 +196,7 @@ class DovecotSystem:
 def _differences(before: doveconf.Section, after: doveconf.Section) -> list[str]:
     old, new = doveconf.flat(before), doveconf.flat(after)
     return [
-        name
-        for name in sorted(set(old) | set(new))
-        if old.get(name) != new.get(name) and not _expected(name)
+        name for name in sorted(set(old) | set(new)) if old.get(name) != new.get(name) and not _expected(name)
     ]
 
 

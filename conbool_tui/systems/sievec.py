@@ -43,7 +43,11 @@ def check_script(host: Host, config_file: str, text: bytes) -> list[Problem]:
         result = host.run(["sievec", "-c", config_file, place, posixpath.join(top, "out")])
         if result.ok:
             return []
-        lines = [line.strip().replace(place, "the script") for line in result.error_text().split("\n") if line.strip()]
+        lines = [
+            line.strip().replace(place, "the script")
+            for line in result.error_text().split("\n")
+            if line.strip()
+        ]
         return [Problem("sievec refuses the Sieve script", "; ".join(lines[:3]))]
 
 

@@ -25,6 +25,7 @@ class DovecotDetector:
     """Finds Dovecot; it keeps the mail and is never the mail system to work on by itself."""
 
     name = NAME
+    role = "mailbox"
 
     def detect(self, host: Host, instance: Optional[str]) -> Detection:
         """Look for Dovecot; there is one configuration of it, so ``instance`` does not matter."""
@@ -38,7 +39,7 @@ class DovecotDetector:
                 Outcome.ABSENT,
                 "Dovecot is not installed.",
                 reason="The program doveconf was not found.",
-                role="mailbox",
+                role=DovecotDetector.role,
             )
         try:
             facts = read_facts(host)
@@ -52,7 +53,7 @@ class DovecotDetector:
                 "Dovecot is installed, but its configuration cannot be used.",
                 error.what,
                 error.todo,
-                role="mailbox",
+                role=DovecotDetector.role,
             )
         manager = managed.find(host, tuple(facts.files))
         if manager is not None:
@@ -63,7 +64,7 @@ class DovecotDetector:
             NAME,
             Outcome.PRESENT,
             f"Dovecot {facts.version} in {facts.config_directory}, {state}, {sieve}.",
-            role="mailbox",
+            role=DovecotDetector.role,
             dovecot=facts,
         )
 
@@ -77,7 +78,7 @@ def _managed(manager: managed.Manager, facts: Optional[DovecotFacts]) -> Detecti
         remedy=manager.remedy,
         managed_by=manager.name,
         evidence=manager.evidence,
-        role="mailbox",
+        role=DovecotDetector.role,
         dovecot=facts,
     )
 
@@ -198,7 +199,7 @@ def _version(host: Host) -> str:
 
 
 def _said(text: str) -> str:
-    """doveconf's own words, the fatal line when there is one."""
+    """The tool's own words, the fatal line when there is one."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     fatal = [line for line in lines if "Fatal:" in line]
     return re.sub(r"^doveconf: (Fatal: )?", "", (fatal or lines or ["no reason given"])[-1])

@@ -43,7 +43,7 @@ def prefix(found: tuple[Namespace, ...]) -> str:
 
 
 def junk(found: tuple[Namespace, ...]) -> tuple[SpecialFolder, ...]:
-    """The folders with special use \\Junk, the likeliest first: those that Dovecot makes by itself."""
+    r"""The folders with special use \\Junk, the likeliest first: those that Dovecot makes by itself."""
     every = [
         SpecialFolder(one.prefix + folder.name, folder.automatic) for one in found for folder in one.folders
     ]

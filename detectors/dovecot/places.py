@@ -47,7 +47,9 @@ def find(host: Host, config_file: str, syntax: str) -> Place:
         folder = posixpath.dirname(wanted)
         rest = lines[include + 1 :] if syntax == "2.3" else lines[:include]
         own = posixpath.basename(wanted)
-        others = [name for name in _conf_files(host, folder) if (name > own) == (syntax == "2.3") and name != own]
+        others = [
+            name for name in _conf_files(host, folder) if (name > own) == (syntax == "2.3") and name != own
+        ]
         texts = ["\n".join(_bare(rest)), *(_text(host, f"{folder}/{name}") for name in others)]
         texts += [text for line in rest for text in _included(host, directory, line)]
         if not any(_SCRIPT[syntax].search(_uncommented(text)) for text in texts):

@@ -116,6 +116,8 @@ class DovecotMachine(PostfixMachine):
         text = _COMMON + (_VIRTUAL_USERS if site.virtual else _SYSTEM_USERS)[self.syntax]
         if site.plugin:
             text += _PLUGIN[self.syntax].format(site.delivery)
+        # dovecot-lda writes there as the user it delivers for.
+        self.write(LOG, "", 0o666)
         self.write(SITE_FILE, text + site.config, 0o644)
         if site.junk != "Junk":
             path = "/etc/dovecot/conf.d/15-mailboxes.conf"

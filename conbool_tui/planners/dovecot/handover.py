@@ -47,5 +47,8 @@ def _piped(facts: PostfixFacts) -> frozenset[str]:
         entry.name
         for entry in MasterCf.parse(text).services()
         if entry.command == "pipe"
-        and any(posixpath.basename(word) in _AGENTS for word in " ".join(map(str, entry.args)).replace("=", " ").split())
+        and any(
+            posixpath.basename(word) in _AGENTS
+            for word in " ".join(map(str, entry.args)).replace("=", " ").split()
+        )
     )

@@ -40,7 +40,9 @@ def plan_dovecot(
             "The users that Dovecot delivers as cannot write it there themselves.",
         ),
         names.activation(directory, facts.syntax): (
-            _activation(facts).encode() if script is not None and facts.activation != facts.config_file else None,
+            _activation(facts).encode()
+            if script is not None and facts.activation != facts.config_file
+            else None,
             "Dovecot runs the script at delivery",
             "It comes first; what ran before users' scripts until now runs after it.",
         ),
@@ -88,7 +90,9 @@ def _plan_block(
     if old == new:
         return
     line = facts.block_before.encode("utf-8", "surrogateescape") or None
-    files.append(FileTarget(facts.config_file, source, text_blocks.put(source, names.BLOCK, new, before=line)))
+    files.append(
+        FileTarget(facts.config_file, source, text_blocks.put(source, names.BLOCK, new, before=line))
+    )
     changes.append(
         Change(
             kind=ChangeKind.BLOCK,

@@ -13,7 +13,7 @@ _USUAL = "Junk"
 
 
 def spam_folder(facts: DovecotFacts, answers: Answers) -> str:
-    """The folder for flagged mail as Sieve names it: the one that was asked for, else the one with special use \\Junk, else Junk."""
+    r"""The folder for flagged mail as Sieve names it: the one that was asked for, else the one with special use \\Junk, else Junk."""
     wanted = answers.spam.folder
     known = [folder.name for folder in facts.junk]
     if not wanted:
