@@ -281,4 +281,3 @@ def test_killed_at_the_records_that_concern_dovecot(lab: Lab) -> None:
         killed.close()
     assert filed(lab, machine, messages.build([FLAG])) == "INBOX"
     assert machine.dovecot_running()
-

@@ -25,16 +25,20 @@ def spam_folder(facts: DovecotFacts, answers: Answers) -> str:
 def sieve_script(facts: DovecotFacts, answers: Answers, mta_name: str) -> str:
     """The script's text.
 
-    ``header :is`` ignores case, folds and blanks around the value (RFC 5228, sections 2.4.2.2 and 2.7.3), as the MTA's own tables do.
+    Markers are compared as the MTA's tables compare them: whatever the case, with blanks and folds around the value. ``header :is`` would
+    not do: Pigeonhole keeps the line end of a value that begins on the second line.
 
     Args:
         facts: the Dovecot it is for.
         answers: the markers, and what becomes of flagged mail.
         mta_name: the MTA's own name; it stands in the note about clients that are not believed.
     """
-    released = f'    if header :is {_quoted(answers.markers.released)} "yes" {{\n        fileinto "INBOX";\n        stop;\n    }}\n'
+    released = (
+        f"    if {_yes(_quoted(answers.markers.released))} {{\n"
+        '        fileinto "INBOX";\n        stop;\n    }\n'
+    )
     flagged = _flagged(facts, answers) or ""
-    extensions = '["fileinto", "mailbox"]' if flagged else '"fileinto"'
+    extensions = '["fileinto", "mailbox", "regex"]' if flagged else '["fileinto", "regex"]'
     note = f"{UNTRUSTED} {mta_name}"
     return (
         "# Written by conbool-tui; run conbool-tui to change it.\n"
@@ -52,9 +56,14 @@ def _flagged(facts: DovecotFacts, answers: Answers) -> Optional[str]:
     headers = ", ".join(map(_quoted, answers.markers.spam))
     return (
         "    # Conbool says that it is spam.\n"
-        f'    if header :is [{headers}] "yes" {{\n'
+        f"    if {_yes(f'[{headers}]')} {{\n"
         f"        fileinto :create {_quoted(spam_folder(facts, answers))};\n        stop;\n    }}\n"
     )
+
+
+def _yes(headers: str) -> str:
+    """The test for a header with the value yes."""
+    return f'header :regex {headers} "^[[:space:]]*yes[[:space:]]*$"'
 
 
 def _quoted(text: str) -> str:
