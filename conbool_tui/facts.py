@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from conbool_tui.facts_dovecot import DovecotFacts
+    from conbool_tui.facts_filters import FilterFacts
 
 
 class Outcome(str, enum.Enum):
@@ -302,6 +303,7 @@ class HostFacts:
     notes: tuple[str, ...] = field(default=())
     firewall: Optional[FirewallFacts] = None
     addresses: tuple[str, ...] = ()
+    filters: tuple[FilterFacts, ...] = ()
 
     @property
     def choices(self) -> tuple[Detection, ...]:

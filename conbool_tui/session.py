@@ -27,6 +27,7 @@ from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.planners import plan_mail_system
+from conbool_tui.planners.filters import plan_filters
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
@@ -169,6 +170,7 @@ class Session:
         mta = mta_facts(target)
         if mta is not None:
             plan = with_mailbox(plan, facts, target, answers, partial(compile_script, self.host))
+            plan = plan_filters(plan, facts, target, answers)
             plan = with_firewall(plan, facts, mta, answers)
             plan = self._closing(plan, mta, answers)
             plan = dataclasses.replace(plan, notices=plan.notices + host_answers.notices(answers, mta))

@@ -14,6 +14,7 @@ from conbool_tui.host import Host
 from conbool_tui.mta import mta_facts
 from detectors import managed
 from detectors.dovecot import DovecotDetector
+from detectors.filters import find_filters
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
 from detectors.other import find_other
@@ -62,6 +63,7 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
         managed.notes(host),
         firewall=find_firewall(host),
         addresses=host.addresses(),
+        filters=find_filters(host),
     )
 
 

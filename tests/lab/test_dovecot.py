@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ class Stage:
     tree: dict[str, Entry]
     doveconf: str
 
-    def files(self, headers: list[str], *, to: str = ALICE, source: str = CONBOOL, **more: object) -> str:
+    def files(self, headers: list[str], *, to: str = ALICE, source: str = CONBOOL, **more: Any) -> str:
         """The folder a message ends in; ``INBOX`` for none."""
         return filed(self.lab, self.machine, messages.build(headers), to=to, source=source, **more)
 
@@ -56,10 +57,10 @@ def filed(
     to: str = ALICE,
     source: str = CONBOOL,
     sender: str = "x@elsewhere.example",
-    **more: object,
+    **more: Any,
 ) -> str:
     """Send a message and tell the folder it ends in; it must arrive once."""
-    sent = lab.send(machine, message, to, sender=sender, source=source, tls=source == CONBOOL, **more)  # type: ignore[arg-type]
+    sent = lab.send(machine, message, to, sender=sender, source=source, tls=source == CONBOOL, **more)
     assert sent.accepted, sent.replies
     (place,) = lab.wait_delivered(message)
     mailbox, _, folder = place.partition("/")
@@ -119,10 +120,10 @@ def test_nobody_else_is_believed(stage: Stage) -> None:
     assert stage.files([RELEASED], source=STRANGER) == "INBOX"
     assert stage.files([RELEASED, FLAG], source=STRANGER) == "INBOX"
     if stage.machine.site.submission:
-        account = {"port": 587, "auth": (ALICE, PASSWORD), "source": STRANGER, "sender": ALICE}
+        account: dict[str, Any] = {"port": 587, "auth": (ALICE, PASSWORD), "source": STRANGER, "sender": ALICE}
         for headers in ([FLAG], [RELEASED], [RELEASED, FLAG]):
             message = messages.build(headers)
-            sent = stage.lab.send(stage.machine, message, BOB, tls=True, **account)  # type: ignore[arg-type]
+            sent = stage.lab.send(stage.machine, message, BOB, tls=True, **account)
             assert sent.accepted, sent.replies
             assert stage.lab.wait_delivered(message) == ["mx1:bob"]
             (stored,) = [one for one in stage.machine.mailbox("bob") if message.token.encode() in one.raw]
