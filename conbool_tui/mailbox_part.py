@@ -34,7 +34,7 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
         )
     ways = handover(target)
     if found.outcome is Outcome.BROKEN:
-        if ways == ():
+        if not ways:
             return plan
         raise CheckFailedError(
             f"Dovecot gets the mail of this server, and its configuration cannot be used: {found.reason or found.summary}",

@@ -120,7 +120,12 @@ def test_nobody_else_is_believed(stage: Stage) -> None:
     assert stage.files([RELEASED], source=STRANGER) == "INBOX"
     assert stage.files([RELEASED, FLAG], source=STRANGER) == "INBOX"
     if stage.machine.site.submission:
-        account: dict[str, Any] = {"port": 587, "auth": (ALICE, PASSWORD), "source": STRANGER, "sender": ALICE}
+        account: dict[str, Any] = {
+            "port": 587,
+            "auth": (ALICE, PASSWORD),
+            "source": STRANGER,
+            "sender": ALICE,
+        }
         for headers in ([FLAG], [RELEASED], [RELEASED, FLAG]):
             message = messages.build(headers)
             sent = stage.lab.send(stage.machine, message, BOB, tls=True, **account)
