@@ -235,7 +235,13 @@ class Spam:
         label="Flagged mail",
         choices=("folder", "header", "none"),
     )
-    folder: str = option("Junk", "Mailbox folder for flagged mail.", step="C", label="Folder", form="folder")
+    folder: Optional[str] = option(
+        None,
+        "Mailbox folder for flagged mail; when empty the one that Dovecot's configuration marks as \\Junk, else Junk.",
+        step="C",
+        label="Folder",
+        form="folder",
+    )
 
 
 @dataclass(frozen=True)

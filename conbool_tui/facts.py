@@ -5,7 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from conbool_tui.facts_dovecot import DovecotFacts
+    from conbool_tui.facts_filters import FilterFacts
 
 
 class Outcome(str, enum.Enum):
@@ -246,6 +250,7 @@ class Detection:
     role: str = "mta"
     covers: tuple[str, ...] = ()
     mta: Optional[MtaFacts] = None
+    dovecot: Optional[DovecotFacts] = None
 
 
 class FirewallOwner(str, enum.Enum):
@@ -298,6 +303,7 @@ class HostFacts:
     notes: tuple[str, ...] = field(default=())
     firewall: Optional[FirewallFacts] = None
     addresses: tuple[str, ...] = ()
+    filters: tuple[FilterFacts, ...] = ()
 
     @property
     def choices(self) -> tuple[Detection, ...]:

@@ -19,6 +19,7 @@ from typing import Any, Optional, cast
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import FileText, FirewallFacts, HostFacts, MtaFacts, Outcome, PostfixFacts
+from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.receipt import ChangeState, Receipt
@@ -156,6 +157,8 @@ def detect_text(facts: HostFacts) -> str:
                 lines.append(labelled(label, value))
         if detection.postfix is not None:
             lines.extend(_postfix_lines(detection.postfix))
+        if detection.dovecot is not None:
+            lines.extend(_dovecot_lines(detection.dovecot))
         elif detection.mta is not None:
             lines.extend(_mta_lines(detection.mta))
         lines.append("")
@@ -187,6 +190,21 @@ def _mta_lines(facts: MtaFacts) -> list[str]:
             rows.append((label, some(values)))
     rows.extend(("limit", f"{one.key}: {one.reason}") for one in facts.capabilities if not one.available)
     rows.extend(("warning", hide_assignments(text)) for text in facts.warnings)
+    return [labelled(label, value, 2, 20) for label, value in rows]
+
+
+def _dovecot_lines(facts: DovecotFacts) -> list[str]:
+    off = "off" if facts.sieve_installed else "not installed"
+    rows = [
+        ("version", facts.version),
+        ("configuration", facts.config_directory),
+        ("running", "yes" if facts.running else "no"),
+        ("protocols", some(facts.protocols) or "none"),
+        ("Sieve at delivery", some(facts.sieve_for) or off),
+        ("scripts before", some(facts.before_scripts) or "none"),
+        ("junk folder", some([one.name for one in facts.junk]) or "none is marked as \\Junk"),
+        *(("warning", text) for text in facts.warnings),
+    ]
     return [labelled(label, value, 2, 20) for label, value in rows]
 
 
@@ -413,6 +431,8 @@ def file_diff(target: FileTarget) -> bytes:
     before, after = _lines(target.before), _lines(target.after)
     old = b"/dev/null" if target.before is None else path
     new = b"/dev/null" if target.after is None else path
+    if b"\0" in (target.before or b"") + (target.after or b""):
+        return b"Binary files " + old + b" and " + new + b" differ\n"
     lines = difflib.diff_bytes(difflib.unified_diff, before, after, old, new, lineterm=b"\n")
     out = [line if line.endswith(b"\n") else line + _NO_FINAL_NEWLINE for line in lines]
     if not out:

@@ -21,11 +21,13 @@ from conbool_tui.facts import Detection, HostFacts, MtaFacts, Outcome
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall_part import with_firewall
 from conbool_tui.host import Host
+from conbool_tui.mailbox_part import with_mailbox
 from conbool_tui.mta import mta_facts
 from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.planners import plan_mail_system
+from conbool_tui.planners.filters import plan_filters
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 
@@ -162,9 +164,13 @@ class Session:
             facts = self.detect(answers.instance)
         target = self.target(facts)
         answers = self.complete(answers, facts)
+        from conbool_tui.systems.sievec import compile_script
+
         plan = plan_mail_system(target, answers)
         mta = mta_facts(target)
         if mta is not None:
+            plan = with_mailbox(plan, facts, target, answers, partial(compile_script, self.host))
+            plan = plan_filters(plan, facts, target, answers)
             plan = with_firewall(plan, facts, mta, answers)
             plan = self._closing(plan, mta, answers)
             plan = dataclasses.replace(plan, notices=plan.notices + host_answers.notices(answers, mta))

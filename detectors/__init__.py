@@ -13,6 +13,8 @@ from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
 from conbool_tui.host import Host
 from conbool_tui.mta import mta_facts
 from detectors import managed
+from detectors.dovecot import DovecotDetector
+from detectors.filters import find_filters
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
 from detectors.other import find_other
@@ -30,7 +32,7 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: tuple[Detector, ...] = (PostfixDetector(),)
+DETECTORS: tuple[Detector, ...] = (PostfixDetector(), DovecotDetector())
 
 
 def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
@@ -61,6 +63,7 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
         managed.notes(host),
         firewall=find_firewall(host),
         addresses=host.addresses(),
+        filters=find_filters(host),
     )
 
 
@@ -70,7 +73,12 @@ def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detecti
         return detector.detect(host, instance)
     except ConboolError as error:
         return Detection(
-            detector.name, Outcome.BROKEN, error.what, reason=error.why or error.what, remedy=error.todo
+            detector.name,
+            Outcome.BROKEN,
+            error.what,
+            reason=error.why or error.what,
+            remedy=error.todo,
+            role=getattr(detector, "role", "mta"),
         )
     except Exception as error:  # noqa: BLE001 - one detector's defect must not hide what the others found
         return Detection(
@@ -79,4 +87,5 @@ def _guarded(detector: Detector, host: Host, instance: Optional[str]) -> Detecti
             f"The search for {detector.name} failed.",
             reason=f"{type(error).__name__}: {error}",
             remedy="Nothing was changed. Please report this with the text above.",
+            role=getattr(detector, "role", "mta"),
         )

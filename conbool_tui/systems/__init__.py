@@ -6,9 +6,11 @@ from conbool_tui.errors import UsageError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.systems.composite import CompositeSystem
+from conbool_tui.systems.dovecot import DovecotSystem
 from conbool_tui.systems.postfix import PostfixSystem
+from conbool_tui.systems.spam_filter import RspamdSystem, SpamAssassinSystem
 
-NAMES = ("postfix",)
+NAMES = ("postfix", "dovecot", "rspamd", "spamassassin")
 
 
 def make_system(host: Host, target: MailTarget) -> MailSystem:
@@ -21,6 +23,12 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
         return CompositeSystem(target.all, [make_system(host, one) for one in target.all])
     if target.system == "postfix":
         return PostfixSystem(host, target.config_directory, target.instance)
+    if target.system == "dovecot":
+        return DovecotSystem(host, target.config_directory)
+    if target.system == "rspamd":
+        return RspamdSystem(host, target.config_directory)
+    if target.system == "spamassassin":
+        return SpamAssassinSystem(host, target.config_directory)
     raise UsageError(
         f"The mail system {target.system} is not known.",
         "This version of conbool-tui cannot check or reload it.",

@@ -33,6 +33,10 @@ POSTFIX_PACKAGES = (
     "ssl-cert",
 )
 
+DOVECOT_PACKAGES = ("dovecot-core", "dovecot-lmtpd", "dovecot-imapd", "dovecot-sieve")
+# Both filters a mail server may have before its mailboxes, on one machine; spamass-milter brings spamd.
+FILTER_PACKAGES = ("rspamd", "spamassassin", "spamd", "spamc", "spamass-milter")
+
 POSTFIX_PRESEED = (
     "postfix postfix/main_mailer_type select Internet Site",
     "postfix postfix/mailname string mx1.example.com",
@@ -83,6 +87,18 @@ def postfix_spec(suite: str, *, pcre: bool = True, extra: Sequence[str] = ()) ->
     )
 
 
+def dovecot_spec(suite: str, *, sieve: bool = True, extra: Sequence[str] = ()) -> RootSpec:
+    """A root with Debian's Postfix and Dovecot.
+
+    Args:
+        suite: Debian code name.
+        sieve: False for a host without the Sieve plugin (package dovecot-sieve).
+        extra: more packages.
+    """
+    wanted = tuple(name for name in DOVECOT_PACKAGES if sieve or name != "dovecot-sieve")
+    return postfix_spec(suite, extra=(*wanted, *extra))
+
+
 def bare_spec(suite: str) -> RootSpec:
     """A root without any mail system."""
     return RootSpec(suite, COMMON_PACKAGES)
@@ -91,7 +107,12 @@ def bare_spec(suite: str) -> RootSpec:
 def layer_below(spec: RootSpec) -> Optional[RootSpec]:
     """The root that ``spec`` is built on top of, so that what many share is installed once; None for the lowest."""
     lowest = RootSpec(spec.suite, users=())
-    known = (postfix_spec(spec.suite), postfix_spec(spec.suite, pcre=False), bare_spec(spec.suite))
+    known = (
+        postfix_spec(spec.suite, extra=DOVECOT_PACKAGES),
+        postfix_spec(spec.suite),
+        postfix_spec(spec.suite, pcre=False),
+        bare_spec(spec.suite),
+    )
     for one in known:
         count = len(one.packages)
         fits = (

@@ -61,15 +61,6 @@ def header_checks(design: Design) -> None:
             "Mail that Conbool flagged",
             "It gets X-Spam-Flag: YES, which mailbox servers and mail programs file by.",
         )
-        if design.answers.spam.action == "folder":
-            design.notice(
-                "note",
-                (
-                    "Filing into a folder is the mailbox server's work: it sees "
-                    "X-Spam-Flag: YES and the Conbool headers."
-                ),
-                Step.C,
-            )
 
     own = design.own_list("header_checks")
     own_mime, own_nested = (

@@ -134,11 +134,6 @@ def next_hop_rule(host: str, policy: str) -> list[str]:
     return [f"/^\\[?{_escape(host)}\\]?(:[^:]*)?$/ {policy}"]
 
 
-def keep_headers(names: Iterable[str]) -> list[str]:
-    """Keep headers that a later rule would remove."""
-    return [f"/^{_escape(name)}:/ DUNNO" for name in names]
-
-
 def drop_headers(names: Iterable[str]) -> list[str]:
     """Remove headers whatever their value."""
     unique = sorted({name.lower(): name for name in names}.values(), key=str.lower)

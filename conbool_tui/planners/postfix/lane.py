@@ -68,10 +68,7 @@ def lane(design: Design) -> None:
     )
     design.add_table(
         names.UNTRUSTED_CHECKS,
-        [
-            *header_tables.keep_headers(spam),
-            *header_tables.drop_conbool_headers([released, *design.loop_headers()]),
-        ],
+        header_tables.drop_conbool_headers([released, *design.loop_headers(), *spam]),
         Step.C,
         "Headers removed in the lane for false markers",
         "A stranger's marker must not lead past the smart host or a spam filter.",

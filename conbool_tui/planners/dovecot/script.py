@@ -1,0 +1,71 @@
+"""The Sieve script (RFC 5228) for guide steps C and D."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from conbool_tui.answers import Answers
+from conbool_tui.facts_dovecot import DovecotFacts
+from conbool_tui.planners.postfix.header_tables import UNTRUSTED
+from conbool_tui.planners.postfix.names import ORIGIN_HEADER
+
+_USUAL = "Junk"
+
+
+def spam_folder(facts: DovecotFacts, answers: Answers) -> str:
+    r"""The folder for flagged mail as Sieve names it: the one that was asked for, else the one with special use \\Junk, else Junk."""
+    wanted = answers.spam.folder
+    known = [folder.name for folder in facts.junk]
+    if not wanted:
+        return known[0] if known else facts.prefix + _USUAL
+    # Without its namespace's prefix a name belongs to no namespace, and Sieve could not file there.
+    return wanted if wanted.startswith(facts.prefix) else facts.prefix + wanted
+
+
+def sieve_script(facts: DovecotFacts, answers: Answers, mta_name: str) -> str:
+    """The script's text.
+
+    Markers are compared as the MTA's tables compare them: whatever the case, with blanks and folds around the value. ``header :is`` would
+    not do: Pigeonhole keeps the line end of a value that begins on the second line.
+
+    Args:
+        facts: the Dovecot it is for.
+        answers: the markers, and what becomes of flagged mail.
+        mta_name: the MTA's own name; it stands in the note about clients that are not believed.
+    """
+    released = (
+        f"    if {_yes(_quoted(answers.markers.released))} {{\n"
+        '        fileinto "INBOX";\n        stop;\n    }\n'
+    )
+    flagged = _flagged(facts, answers) or ""
+    extensions = '["fileinto", "mailbox", "regex"]' if flagged else '["fileinto", "regex"]'
+    note = f"{UNTRUSTED} {mta_name}"
+    return (
+        "# Written by conbool-tui; run conbool-tui to change it.\n"
+        f"require {extensions};\n\n"
+        "# This header is the mail server's note that a client's markers are not to be believed.\n"
+        f"if not header :is {_quoted(ORIGIN_HEADER)} {_quoted(note)} {{\n"
+        "    # Released from quarantine: to the inbox, and no other script is asked.\n"
+        f"{released}{flagged}}}\n"
+    )
+
+
+def _flagged(facts: DovecotFacts, answers: Answers) -> Optional[str]:
+    if answers.spam.action != "folder" or not answers.markers.spam:
+        return None
+    headers = ", ".join(map(_quoted, answers.markers.spam))
+    return (
+        "    # Conbool says that it is spam.\n"
+        f"    if {_yes(f'[{headers}]')} {{\n"
+        f"        fileinto :create {_quoted(spam_folder(facts, answers))};\n        stop;\n    }}\n"
+    )
+
+
+def _yes(headers: str) -> str:
+    """The test for a header with the value yes."""
+    return f'header :regex {headers} "^[[:space:]]*yes[[:space:]]*$"'
+
+
+def _quoted(text: str) -> str:
+    """A quoted string (RFC 5228, section 2.4.2)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
