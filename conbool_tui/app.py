@@ -15,11 +15,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Optional, Union, cast
 
+from rich.console import RenderableType
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.screen import Screen
 
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError, ExitCode
@@ -28,6 +31,7 @@ from screens import glyphs
 from screens.base import BaseScreen
 from screens.dialogs import Question, SaveScreen, TooSmallScreen, TypedQuestion
 from screens.flow import FLOW, FlowStep
+from screens.painting import Painter
 from screens.ports import WizardSession
 from screens.texts import asked
 from screens.work import Job
@@ -51,7 +55,10 @@ class WizardApp(App[int], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     TITLE = "conbool-tui"
     CSS = "* { scrollbar-size: 0 0; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", show=False, priority=True),
+        Binding("ctrl+l", "redraw", show=False, priority=True),
+    ]
 
     def __init__(self, source: SessionSource, answers: Optional[Answers] = None) -> None:
         super().__init__(ansi_color=True)
@@ -63,6 +70,24 @@ class WizardApp(App[int], inherit_bindings=False):
         self._shielded: Optional[Job] = None
         self._shielded_here = False
         self.ended_by: Optional[int] = None
+        self.painter = Painter()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Our own on a terminal; Textual's own where it is told which (tests without a terminal)."""
+        from screens.driver import TerminalDriver
+
+        found = super().get_driver_class()
+        return TerminalDriver if issubclass(TerminalDriver, found) else found
+
+    def _display(self, screen: Screen[object], renderable: Optional[RenderableType]) -> None:
+        # Textual calls this with every repaint, of whatever size.
+        drawn = self._running and not self._closed and not self.is_headless and self._driver is not None
+        if renderable is None or self._batch_count or not drawn:
+            super()._display(screen, renderable)
+            return
+        picture = screen._compositor.render_strips()
+        cursor = screen.outer_size.clamp_offset(self.cursor_position)
+        super()._display(screen, cast("Optional[RenderableType]", self.painter.update(picture, cursor)))
 
     # --- the session
 
@@ -174,6 +199,11 @@ class WizardApp(App[int], inherit_bindings=False):
         """Ask where to save the answers."""
         self.push_screen(SaveScreen())
 
+    def action_redraw(self) -> None:
+        """Paint everything anew, over what others (wall, the kernel) have written on the terminal."""
+        self.painter.forget()
+        self.screen.refresh()
+
     # --- leaving
 
     def action_leave(self) -> None:
@@ -216,13 +246,14 @@ class WizardApp(App[int], inherit_bindings=False):
             self.pop_screen()
 
 
-def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int:
+def run_wizard(session: SessionSource, answers: Optional[Answers] = None, *, ascii: bool = False) -> int:
     """Run the wizard in the terminal and say in the scrollback what it did.
 
     Args:
         session: the session, or a function that makes it; with a function nothing slow is loaded before the
             first picture.
         answers: where the fields begin.
+        ascii: draw with ASCII alone, whatever the terminal seems to be able to show.
 
     Returns:
         The exit code (``ExitCode``), or 128 and the number of the signal that ended the run.
@@ -230,8 +261,11 @@ def run_wizard(session: SessionSource, answers: Optional[Answers] = None) -> int
     Raises:
         Exception: an unforeseen error ended the run; the terminal is in order and the summary has been said.
     """
-    if glyphs.terminal_wants_ascii():
+    if ascii or glyphs.terminal_wants_ascii():
+        from screens.driver import write_only_ascii
+
         glyphs.use(glyphs.ASCII)
+        write_only_ascii()
     app = WizardApp(session, answers)
     guard = _Guard(app)
     try:

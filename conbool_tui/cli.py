@@ -94,7 +94,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     """The options; the parser is only built when there is something to parse. Raises UsageError."""
     if not argv:
         return argparse.Namespace(
-            command=None, root="/", state_dir=DEFAULT_STATE_DIR, mail_system=None, instance=None
+            command=None,
+            root="/",
+            state_dir=DEFAULT_STATE_DIR,
+            mail_system=None,
+            instance=None,
+            ascii=False,
         )
     from conbool_tui.commands.parser import parse
 

@@ -5,7 +5,7 @@ holds any.
 from __future__ import annotations
 
 import os
-import sys
+import re
 from dataclasses import dataclass
 
 from conbool_tui.findings import Status
@@ -55,16 +55,24 @@ ASCII = Glyphs(
     arrows=Arrows(),
 )
 
-_PLAIN_TERMINALS = ("linux", "vt", "ansi", "dumb", "cons")
+_PLAIN_TERMINALS = re.compile(r"linux|vt\d|ansi|dumb|cons")
+# What Python itself sets when the locale is C, or is not installed (PEP 538): that says nothing of the terminal.
+_SET_BY_PYTHON = ("C.UTF-8", "C.utf8")
 _current = UNICODE
 
 
+def locale_name() -> str:
+    """The name of the locale that the user's environment asks for (locale(7)); empty when it asks for none."""
+    everything, letters = os.environ.get("LC_ALL", ""), os.environ.get("LC_CTYPE", "")
+    return everything or ("" if letters in _SET_BY_PYTHON else letters) or os.environ.get("LANG", "")
+
+
 def terminal_wants_ascii() -> bool:
-    """True for terminals whose fonts or encoding cannot be trusted with more: the Linux console, vt*, ansi,
-    output that is not UTF-8.
+    """True for terminals whose fonts or encoding cannot be trusted with more: the Linux console, vt*, ansi, and a locale
+    whose name does not say UTF-8. Whether the locale is installed here does not matter: it tells what the terminal reads.
     """
-    encoding = (getattr(sys.__stderr__, "encoding", None) or "").lower().replace("-", "")
-    return encoding != "utf8" or os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS)
+    encoding = locale_name().partition("@")[0].rpartition(".")[2].lower().replace("-", "")
+    return encoding != "utf8" or _PLAIN_TERMINALS.match(os.environ.get("TERM", "")) is not None
 
 
 def use(glyphs: Glyphs) -> None:

@@ -66,6 +66,12 @@ def _global_options(parser: argparse.ArgumentParser, *, first: bool) -> None:
         default=default(DEFAULT_STATE_DIR),
         help=f"journal and backups (default: {DEFAULT_STATE_DIR})",
     )
+    group.add_argument(
+        "--ascii",
+        action="store_true",
+        default=False if first else argparse.SUPPRESS,
+        help="draw the wizard with ASCII characters only (by itself on TERM=linux, vt*, ansi and without a UTF-8 locale)",
+    )
     group.add_argument("--version", action="version", version=f"conbool-tui {__version__}")
 
 

@@ -63,4 +63,4 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
 
         return Session(host, options.state_dir, options.mail_system)
 
-    return run_wizard(open_session, None if begin == Answers() else begin)
+    return run_wizard(open_session, None if begin == Answers() else begin, ascii=options.ascii)

@@ -41,7 +41,11 @@ def wrap(lines: Iterable[Line], width: int, continued: str) -> list[Line]:
 
 
 def printable(text: str) -> str:
-    """The text with tabs as blanks and every character a terminal could act on made visible."""
+    """The text with tabs as blanks and every character a terminal could act on made visible. A terminal for ASCII alone
+    gets other characters by their numbers (a backslash, x or u, and the number).
+    """
+    if glyphs.current() is glyphs.ASCII and not text.isascii():
+        text = text.replace("\u2026", "...").encode("ascii", "backslashreplace").decode("ascii")
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in text)

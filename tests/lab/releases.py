@@ -8,16 +8,26 @@ from typing import Any
 
 import pytest
 
-from .roots import SUITES
+from .roots import COMING, SUITES
+
+
+def _named() -> tuple[str, ...]:
+    named = tuple(name for name in os.environ.get("CONBOOL_LAB_SUITES", "").split(",") if name)
+    unknown = [name for name in named if name not in (*SUITES, COMING)]
+    if unknown:
+        known = ", ".join((*SUITES, COMING))
+        raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {known}")
+    return named
 
 
 def chosen_suites() -> tuple[str, ...]:
     """The Debian releases to test on: all, or those named in ``CONBOOL_LAB_SUITES`` (with commas between)."""
-    named = tuple(name for name in os.environ.get("CONBOOL_LAB_SUITES", "").split(",") if name)
-    unknown = [name for name in named if name not in SUITES]
-    if unknown:
-        raise pytest.UsageError(f"CONBOOL_LAB_SUITES names {unknown[0]}; known: {', '.join(SUITES)}")
-    return named or SUITES
+    return tuple(name for name in _named() if name in SUITES) or SUITES
+
+
+def packaged_suites() -> tuple[str, ...]:
+    """The same for what is tested with the package: one file for all of them, and for the release to come."""
+    return _named() or (*SUITES, COMING)
 
 
 ONE = "bookworm" if "bookworm" in chosen_suites() else chosen_suites()[0]

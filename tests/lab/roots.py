@@ -19,6 +19,8 @@ from .cache import LabError, cache_dir, locked
 from .mirror import find_mirror, proxy_environment
 
 SUITES = ("bullseye", "bookworm", "trixie")
+# What becomes the next release, with the newest Python and Postfix.
+COMING = "sid"
 BUILDER_VERSION = 2
 
 # What every machine has, whatever its mail system: the product's Python and the tools tests look with.
@@ -153,7 +155,7 @@ def _build(spec: RootSpec, path: Path) -> None:
         if below is None:
             _bootstrap(spec.suite, target)
         else:
-            _run(
+            run_logged(
                 ["cp", "-a", "--reflink=auto", f"{ensure_root(below)}/.", str(target)],
                 f"copy of {below.name}",
             )
@@ -173,7 +175,7 @@ def _bootstrap(suite: str, target: Path) -> None:
         raise LabError("debootstrap is missing: run `apt-get install debootstrap`, then try again.")
     mirror = find_mirror(suite)
     script = suite if Path("/usr/share/debootstrap/scripts", suite).exists() else "sid"
-    _run(
+    run_logged(
         # A mount namespace of its own, so that a killed build leaves no mounts behind.
         ["unshare", "--mount", "--propagation", "private", "debootstrap", "--variant=minbase"]
         + [f"--keyring={mirror.keyring}", suite, str(target), mirror.uri]
@@ -212,7 +214,7 @@ def _customise(spec: RootSpec, below: RootSpec, target: Path) -> None:
         lines.append("apt-get -q update")
         lines.append("apt-get -q -y install " + " ".join(more))
     lines += [tweak for tweak in spec.tweaks if tweak not in below.tweaks]
-    _run(
+    run_logged(
         ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         + ["chroot", str(target), "/bin/sh", "-c", "\n".join(lines)],
         f"installation of {' '.join(more) or 'nothing'} in {spec.suite}",
@@ -235,7 +237,8 @@ def _clean(target: Path) -> None:
     (target / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
 
 
-def _run(argv: Sequence[str], what: str, environment: Optional[Mapping[str, str]] = None) -> None:
+def run_logged(argv: Sequence[str], what: str, environment: Optional[Mapping[str, str]] = None) -> None:
+    """Run a long command quietly. Raises LabError with the end of what it printed: it failed."""
     with tempfile.TemporaryFile() as log:
         done = subprocess.run(
             list(argv),

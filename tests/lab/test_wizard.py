@@ -104,7 +104,8 @@ def terminal(machine: PostfixMachine) -> Iterator[Terminal]:
     one.close()
 
 
-def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: Terminal) -> None:
+def through_the_wizard(machine: PostfixMachine, terminal: Terminal) -> None:
+    """From the first screen to the last by keys, applying on the way; leaves the wizard."""
     before = machine.snapshot("/etc/postfix")
     terminal.wait("Postfix 3.")
     terminal.press("[ Start ]")
@@ -139,6 +140,11 @@ def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: T
     left = terminal.wait("EXIT 0")
     assert "conbool-tui undo" in left
 
+
+@one_release
+def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: Terminal) -> None:
+    before = machine.snapshot("/etc/postfix")
+    through_the_wizard(machine, terminal)
     message = messages.plain()
     lab.send(machine, message, OUT_A)
     lab.expect(message, "conbool")

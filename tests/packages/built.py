@@ -66,6 +66,29 @@ def _forget_old(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def copy_checkout(target: Path) -> Path:
+    """What the packages are made of, copied to ``target``."""
+    for name in _INPUTS:
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target / name)
+    return target
+
+
+def newer_rpm(folder: Path) -> Path:
+    """An .rpm of this checkout with a higher version and another config.yaml."""
+    checkout = copy_checkout(folder / "checkout")
+    module, log = checkout / "conbool_tui/__init__.py", checkout / "CHANGELOG.md"
+    module.write_text(re.sub(r"(?m)^__version__ = .*$", f'__version__ = "{NEXT}"', module.read_text()))
+    log.write_text(log.read_text().replace("\n## [", f"\n## [{NEXT}] - 2026-01-01\n\n- New.\n\n## [", 1))
+    with open(checkout / "packaging/files/config.yaml", "a") as handle:
+        handle.write("# The next version's last line.\n")
+    (made,) = build(folder / "out", "--only", "rpm", checkout=checkout)
+    return made
+
+
 def newer(deb: Path, folder: Path) -> Path:
     """The same package with a higher version, a module less, and another config.yaml."""
     tree = folder / "newer"

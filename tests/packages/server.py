@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Optional
 
 from tests.lab.lab import Lab
 from tests.lab.machine import Mounts
@@ -41,9 +42,9 @@ class PackagedMachine(PostfixMachine):
         return self.shell(f"find {HOME} -name __pycache__ 2>/dev/null || true").split()
 
 
-def server(lab: Lab, suite: str) -> PackagedMachine:
+def server(lab: Lab, suite: str, mounts: Optional[Mounts] = None) -> PackagedMachine:
     """A running Postfix server of one release."""
-    one = lab.machine(PackagedMachine, postfix_spec(suite), mounts=Mounts())
+    one = lab.machine(PackagedMachine, postfix_spec(suite), mounts=mounts or Mounts())
     site = PostfixSite()
     one.set_up(site, lab.authority.issue(one.place.hostname))
     for domain in site.hosted:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,11 +51,7 @@ def rpm_tree(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_bytes_from_another_place_and_another_mood(deb: Path, rpm: Path, tmp_path: Path) -> None:
     other = tmp_path / "another place" / "checkout"
-    ignore: Callable[[str, list[str]], set[str]] = shutil.ignore_patterns("__pycache__")
-    for name in ("conbool_tui", "screens", "detectors", "packaging"):
-        shutil.copytree(CHECKOUT / name, other / name, ignore=ignore)
-    for name in ("CHANGELOG.md", "LICENSE"):
-        shutil.copyfile(CHECKOUT / name, other / name)
+    built.copy_checkout(other)
     for path in other.rglob("*"):
         path.chmod(0o700)
     (tmp_path / "temporary").mkdir()

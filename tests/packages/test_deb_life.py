@@ -11,7 +11,8 @@ import conbool_tui
 from tests.lab import messages
 from tests.lab.lab import Lab
 from tests.lab.product import apply_answers, plan_answers
-from tests.lab.releases import ONE, chosen_suites
+from tests.lab.releases import ONE, packaged_suites
+from tests.lab.test_wizard import Terminal, through_the_wizard
 
 from .built import NEXT
 from .server import CONFIG, HOME, LOGS, STATE, PackagedMachine, server
@@ -30,7 +31,7 @@ def goes_to(lab: Lab, machine: PackagedMachine, *places: str) -> None:
 
 @pytest.mark.parametrize(
     "suite",
-    [pytest.param(name, marks=pytest.mark.xdist_group(f"deb-life-{name}")) for name in chosen_suites()],
+    [pytest.param(name, marks=pytest.mark.xdist_group(f"deb-life-{name}")) for name in packaged_suites()],
 )
 def test_life_of_the_package(lab: Lab, suite: str, deb: Path, newer_deb: Path) -> None:
     machine = server(lab, suite)
@@ -48,7 +49,11 @@ def test_life_of_the_package(lab: Lab, suite: str, deb: Path, newer_deb: Path) -
     assert "postfix" in detected.stdout
     assert plan_answers(lab, machine).returncode == 2
     goes_to(lab, machine, "outside_a")
-    apply_answers(lab, machine)
+    terminal = Terminal(machine, ["conbool-tui"])
+    try:
+        through_the_wizard(machine, terminal)
+    finally:
+        terminal.close()
     goes_to(lab, machine, "conbool")
     undone = machine.conbool("undo", "--yes")
     assert undone.returncode == 0, undone.stdout + undone.stderr

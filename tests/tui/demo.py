@@ -50,6 +50,6 @@ if __name__ == "__main__":
         waits = make_receipt("20250101-0000-zz", ChangeState.UNCONFIRMED)
         session.receipts.append(replace(waits, confirm_by=moment(time.time() + 3600)))
     try:
-        sys.exit(run_wizard(session))
+        sys.exit(run_wizard(session, ascii="--ascii" in sys.argv))
     except AttributeError as error:
         sys.exit(f"handed on: {type(error).__name__}")

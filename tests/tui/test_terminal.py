@@ -27,15 +27,21 @@ STEPS = tuple(f"Step {number} of 11" for number in range(2, 8))
 
 
 class Terminal:
-    """The program on a terminal of 80x24, with an emulator that reads what it writes."""
+    """The program on a terminal (of 80x24, unless told otherwise), with an emulator that reads what it writes."""
 
-    def __init__(self, *arguments: str, environment: Optional[dict[str, str]] = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        environment: Optional[dict[str, str]] = None,
+        size: tuple[int, int] = (80, 24),
+    ) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        columns, rows = size
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         # With COLUMNS and LINES, which pytest-xdist sets for its workers, the window would have that size for ever.
-        kept_out = ("NO_COLOR", "TEXTUAL", "COLORTERM", "COLUMNS", "LINES")
+        kept_out = ("NO_COLOR", "TEXTUAL", "COLORTERM", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
         env = {key: value for key, value in os.environ.items() if key not in kept_out}
-        env.update({"TERM": "xterm-256color", "PYTHONUTF8": "1"}, **(environment or {}))
+        env.update({"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}, **(environment or {}))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.tui.demo", *arguments],
             cwd=ROOT,
@@ -47,7 +53,8 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
-        self.screen = pyte.Screen(80, 24)
+        # A terminal that does not tell its size is taken for 80x24.
+        self.screen = pyte.Screen(columns or 80, rows or 24)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
 
@@ -191,10 +198,12 @@ def test_to_the_end_with_enter_and_tab(terminals: list[Terminal]) -> None:
         assert words in text
 
 
-@pytest.mark.parametrize("kind", ["linux", "vt100", "NO_COLOR"])
+@pytest.mark.parametrize(
+    "kind", ["xterm-256color", "screen", "linux", "vt100", "ansi", "NO_COLOR", "--ascii"]
+)
 def test_plain_terminals_show_every_state_in_text(terminals: list[Terminal], kind: str) -> None:
-    environment = {"NO_COLOR": "1"} if kind == "NO_COLOR" else {"TERM": kind}
-    terminal = open_wizard(terminals, **environment)
+    environment = {"NO_COLOR": "1"} if kind == "NO_COLOR" else {"TERM": kind} if kind[0] != "-" else {}
+    terminal = open_wizard(terminals, *(["0", kind] if kind[0] == "-" else []), **environment)
     text = terminal.text()
     assert "> [ Start ]" in text
     assert "( Recover )" in text
@@ -205,8 +214,8 @@ def test_plain_terminals_show_every_state_in_text(terminals: list[Terminal], kin
             assert cell.fg != cell.bg or cell.fg == "default", f"invisible at {x},{y}"
             if kind == "NO_COLOR":
                 assert (cell.fg, cell.bg) == ("default", "default")
-    if kind != "NO_COLOR":
-        assert text.isascii()
+    plain = kind in ("linux", "vt100", "ansi", "--ascii")
+    assert text.isascii() is plain
     terminal.send("\r")
     terminal.until("2 domains looked up")
     assert "OK" in terminal.text()
@@ -214,6 +223,7 @@ def test_plain_terminals_show_every_state_in_text(terminals: list[Terminal], kin
     terminal.until("> Smart host")
     cursor = [(x, y) for y in range(1, 22) for x in range(80) if terminal.screen.buffer[y][x].reverse]
     assert len(cursor) == 1, "the place of the next character can be seen without colour"
+    assert terminal.raw.isascii() is plain
 
 
 def test_the_terminal_is_left_in_order(terminals: list[Terminal]) -> None:
