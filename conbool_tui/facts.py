@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 
 
 class Outcome(str, enum.Enum):
@@ -246,6 +249,7 @@ class Detection:
     role: str = "mta"
     covers: tuple[str, ...] = ()
     mta: Optional[MtaFacts] = None
+    docker_mailserver: Optional[DockerMailserverFacts] = None
 
 
 class FirewallOwner(str, enum.Enum):

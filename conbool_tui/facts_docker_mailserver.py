@@ -30,6 +30,8 @@ class DockerMailserverFacts:
         files: files a plan may change, by absolute path; one that is not there is left out.
         postfix: its Postfix without this program's part, as paths of the container.
         rendered: ``container`` when it was read there, ``documentation`` when it is what that release makes of these files.
+        sieve: the container keeps mailboxes.
+        sender_relays: senders with a relay host of their own in postfix-relaymap.cf.
         queue_kept: whether the mail queue outlives the container; None when that cannot be told.
     """
 
@@ -52,6 +54,7 @@ class DockerMailserverFacts:
     rendered: str
     queue_kept: Optional[bool] = None
     sieve: bool = True
+    sender_relays: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
     @property

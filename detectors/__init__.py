@@ -13,6 +13,7 @@ from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
 from conbool_tui.host import Host
 from conbool_tui.mta import mta_facts
 from detectors import managed
+from detectors.docker_mailserver import DockerMailserverDetector
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
 from detectors.other import find_other
@@ -30,7 +31,7 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: tuple[Detector, ...] = (PostfixDetector(),)
+DETECTORS: tuple[Detector, ...] = (PostfixDetector(), DockerMailserverDetector())
 
 
 def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:

@@ -13,9 +13,9 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
 def read_env_file(text: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an environment file; of several lines for one name the last counts.
+    r"""The variables of an environment file; of several lines for one name the last counts.
 
-    A name without ``=`` takes its value from ``variables``. Single quotes are literal, in double quotes ``\\n`` and the like are
+    A name without ``=`` takes its value from ``variables``. Single quotes are literal, in double quotes ``\n`` and the like are
     characters; a value in quotes may go on over several lines. An unquoted value ends before `` #``.
     """
     found: dict[str, str] = {}

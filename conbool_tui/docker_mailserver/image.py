@@ -15,8 +15,29 @@ NEWEST = 15
 """Taken when the release is not known."""
 
 TABLE_TYPES = frozenset(
-    "btree cidr environ fail hash inline internal ldap memcache nis pcre pipemap proxy randmap regexp socketmap "
-    "static tcp texthash unionmap unix".split()
+    [
+        "btree",
+        "cidr",
+        "environ",
+        "fail",
+        "hash",
+        "inline",
+        "internal",
+        "ldap",
+        "memcache",
+        "nis",
+        "pcre",
+        "pipemap",
+        "proxy",
+        "randmap",
+        "regexp",
+        "socketmap",
+        "static",
+        "tcp",
+        "texthash",
+        "unionmap",
+        "unix",
+    ]
 )
 CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -36,9 +57,8 @@ DEFAULTS: Mapping[str, str] = {
     "smtpd_enforce_tls": "no",
     "smtpd_tls_ask_ccert": "no",
     "smtpd_use_tls": "no",
-    **{
-        name: ""
-        for name in (
+    **dict.fromkeys(
+        (
             "content_filter",
             "fallback_relay",
             "receive_override_options",
@@ -50,8 +70,9 @@ DEFAULTS: Mapping[str, str] = {
             "smtpd_proxy_filter",
             "smtpd_restriction_classes",
             "transport_maps",
-        )
-    },
+        ),
+        "",
+    ),
 }
 """Postfix's own defaults of the parameters that a plan looks at (postconf(5))."""
 

@@ -129,6 +129,7 @@ auto() {
     rm -rf "$etc/conbool-base.new" && mv "$work/conbool-base" "$etc/conbool-base.new" || return 1
     rm -rf "$etc/conbool-base" && mv "$etc/conbool-base.new" "$etc/conbool-base" || return 1
     mv -f "$work/master.cf" "$etc/master.cf" && mv -f "$work/main.cf" "$etc/main.cf" || return 1
+    for file in "$etc/conbool"/*; do [ -f "$ours/@TABLES@/${file##*/}" ] || rm -f "$file"; done
   else
     mv -f "$work/main.cf" "$etc/main.cf" && mv -f "$work/master.cf" "$etc/master.cf" || return 1
     rm -rf "$etc/conbool" "$etc/conbool-base"

@@ -22,6 +22,10 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
         from conbool_tui.planners.by_hand import by_hand
 
         raise by_hand(detection.mta, answers)
+    if detection.docker_mailserver is not None:
+        from conbool_tui.planners.docker_mailserver import plan_docker_mailserver
+
+        return plan_docker_mailserver(detection.docker_mailserver, answers)
     raise CheckFailedError(
         f"{detection.system} was found, and this version cannot plan for it.",
         "",

@@ -6,9 +6,10 @@ from conbool_tui.errors import UsageError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.systems.composite import CompositeSystem
+from conbool_tui.systems.docker_mailserver import DockerMailserverSystem
 from conbool_tui.systems.postfix import PostfixSystem
 
-NAMES = ("postfix",)
+NAMES = ("postfix", "docker-mailserver")
 
 
 def make_system(host: Host, target: MailTarget) -> MailSystem:
@@ -21,6 +22,8 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
         return CompositeSystem(target.all, [make_system(host, one) for one in target.all])
     if target.system == "postfix":
         return PostfixSystem(host, target.config_directory, target.instance)
+    if target.system == DockerMailserverSystem.name:
+        return DockerMailserverSystem(host, target.config_directory, target.instance)
     raise UsageError(
         f"The mail system {target.system} is not known.",
         "This version of conbool-tui cannot check or reload it.",

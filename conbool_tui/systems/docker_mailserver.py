@@ -21,9 +21,15 @@ from conbool_tui.plan import Plan
 from conbool_tui.postfix_config import MasterCf
 from conbool_tui.runner import CommandResult
 
+_OF_THE_COPY = frozenset(("config_directory",))
 _PATIENCE = 20.0
 _PAUSE = 0.5
 _GREETING = 'exec 3<>"/dev/tcp/127.0.0.1/$1" && IFS= read -r -t 8 line <&3 && printf "%s\\n" "$line"'
+# The volume has our settings, and they are in force; or neither.
+_AGREE = (
+    f"a=0 b=0; [ ! -f {names.CONFIG_MOUNT}/{names.FOLDER}/{names.PARAMETERS} ] || a=1; "
+    f"[ ! -f {names.POSTFIX}/conbool-base/main.cf ] || b=1; [ $a = $b ]"
+)
 # A copy of the container's configuration with the candidate on top of it, in the container's own /tmp.
 _JUDGE = r"""set -u
 work=$(mktemp -d) || exit 1
@@ -140,9 +146,16 @@ class DockerMailserverSystem:
         return [] if result.ok else [Problem(f"Postfix in {self._container} does not start", _last(result))]
 
     def health(self, plan: Plan) -> list[Problem]:
-        """Within 20 seconds: Postfix runs in the container, port 25 greets if it did, and the plan's ports greet."""
+        """Within 20 seconds: Postfix runs in the container, port 25 greets if it did, and the plan's ports greet.
+
+        Files are removed after the reload. When our folder is among them, the container is told now.
+        """
         if not self.running():
             return []
+        if not self._exec(_AGREE).ok:
+            problems = self.reload()
+            if problems:
+                return problems
         deadline = time.monotonic() + _PATIENCE
         while True:
             problems = self._ailments(plan)
@@ -240,7 +253,7 @@ def _compared(ours: Mapping[str, bytes], parts: Mapping[str, str]) -> list[Probl
     before, after = _settings(parts["before"]), _settings(parts["after"])
     problems = [
         Problem(f"The parameter {name} would change although the plan does not name it")
-        for name in sorted({*before, *after} - planned)
+        for name in sorted({*before, *after} - planned - _OF_THE_COPY)
         if before.get(name) != after.get(name)
     ]
     problems += [
@@ -269,4 +282,5 @@ def _services(text: str) -> dict[str, list[str]]:
 
 def _last(result: CommandResult) -> str:
     lines = [line.strip() for line in result.error_text().split("\n") if line.strip()]
-    return lines[-1] if lines else f"it ended with {result.returncode}"
+    lines = [line for line in lines if "compatib" not in line]
+    return "; ".join(lines[-3:]) if lines else f"it ended with {result.returncode}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
@@ -11,18 +13,46 @@ from conbool_tui.docker_mailserver import names
 from conbool_tui.docker_mailserver.compose import ComposeService
 from conbool_tui.docker_mailserver.environment import read_env_file
 from conbool_tui.errors import CheckFailedError, ConboolError
-from conbool_tui.facts import Detection, FileText, Outcome, PostfixFacts
+from conbool_tui.facts import Capability, Detection, FileText, MtaFacts, Outcome, PostfixFacts
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.host import Host
+from conbool_tui.planners.postfix.mta import mta_of
 from detectors.docker_mailserver import reading, search
+from detectors.listening import owner_of_port, safe_listeners
 from detectors.postfix.files import read_file
 
 _KNOWN = frozenset(
-    "ACCOUNT_PROVISIONER DEFAULT_RELAY_HOST ENABLE_AMAVIS ENABLE_LDAP ENABLE_OPENDKIM ENABLE_OPENDMARC ENABLE_POLICYD_SPF "
-    "ENABLE_POSTGREY ENABLE_QUOTAS ENABLE_RSPAMD ENABLE_SPAMASSASSIN ENABLE_SRS MOVE_SPAM_TO_JUNK ONE_DIR OVERRIDE_HOSTNAME "
-    "PERMIT_DOCKER POSTFIX_INET_PROTOCOLS RELAY_HOST RELAY_PORT SMTP_ONLY SPAMASSASSIN_SPAM_TO_INBOX SPOOF_PROTECTION".split()
+    (
+        "ACCOUNT_PROVISIONER",
+        "DEFAULT_RELAY_HOST",
+        "ENABLE_AMAVIS",
+        "ENABLE_LDAP",
+        "ENABLE_OPENDKIM",
+        "ENABLE_OPENDMARC",
+        "ENABLE_POLICYD_SPF",
+        "ENABLE_POSTGREY",
+        "ENABLE_QUOTAS",
+        "ENABLE_RSPAMD",
+        "ENABLE_SPAMASSASSIN",
+        "ENABLE_SRS",
+        "MOVE_SPAM_TO_JUNK",
+        "ONE_DIR",
+        "OVERRIDE_HOSTNAME",
+        "PERMIT_DOCKER",
+        "POSTFIX_INET_PROTOCOLS",
+        "RELAY_HOST",
+        "RELAY_PORT",
+        "SMTP_ONLY",
+        "SPAMASSASSIN_SPAM_TO_INBOX",
+        "SPOOF_PROTECTION",
+    )
 )
+_SECRET = re.compile(r"PASS|SECRET|TOKEN|SASL_PASSWD|_PW$|(?:^|_)KEY$")
 _CREDENTIALS = ("RELAY_USER", "RELAY_PASSWORD", "SASL_PASSWD")
+_FIREWALL = (
+    "The host's firewall is left alone: docker leads published ports past it. Postfix in the container refuses everybody else, by "
+    "the address it sees."
+)
 _STATE = ("/var/mail-state", "/var/spool/postfix")
 _OWN_FILES = ("postfix-main.cf", "postfix-master.cf")
 
@@ -92,7 +122,33 @@ class DockerMailserverDetector:
             f"docker-mailserver{release} with its configuration in {facts.config}, {state}, {hosted}.",
             evidence=facts.compose_files[0] if facts.compose_files else f"container {facts.container}",
             docker_mailserver=facts,
+            mta=_mta(host, facts),
         )
+
+
+def _mta(host: Host, facts: DockerMailserverFacts) -> MtaFacts:
+    """The neutral half."""
+    inside = mta_of(facts.postfix)
+    listeners = safe_listeners(host)
+    return dataclasses.replace(
+        inside,
+        title="docker-mailserver",
+        version=facts.version or inside.version,
+        running=facts.running,
+        config_directory=facts.config,
+        listeners=listeners,
+        port_25_owner=owner_of_port(listeners, 25),
+        capabilities=(*inside.capabilities, *_capabilities(facts)),
+    )
+
+
+def _capabilities(facts: DockerMailserverFacts) -> tuple[Capability, ...]:
+    found = [Capability("inbound.firewall: auto", False, _FIREWALL)]
+    if not facts.sieve:
+        found.append(
+            Capability("spam.action: folder", False, "SMTP_ONLY=1: the container keeps no mailboxes")
+        )
+    return tuple(found)
 
 
 def _broken(error: ConboolError) -> Detection:
@@ -185,6 +241,7 @@ def read_facts(host: Host, found: _Found) -> DockerMailserverFacts:
         rendered="container" if running else "documentation",
         queue_kept=any(target in _STATE for _, target in mounts) if mounts else None,
         sieve=environment.get("SMTP_ONLY") != "1",
+        sender_relays=_sender_relays(_bytes(host, posixpath.join(config, "postfix-relaymap.cf")) or b""),
     )
 
 
@@ -268,6 +325,12 @@ def _environment(
     )
 
 
+def _sender_relays(data: bytes) -> tuple[str, ...]:
+    """The senders that postfix-relaymap.cf names a relay host for; a sender alone on its line has none."""
+    lines = (line.split() for line in data.decode("utf-8", "replace").split("\n"))
+    return tuple(words[0] for words in lines if len(words) >= 2 and not words[0].startswith("#"))
+
+
 def _version(service: Optional[ComposeService], container: Optional[search.Container]) -> str:
     """The release, from the image's label or variable, or from its tag; empty when only a moving tag is known."""
     if container is not None:
@@ -298,10 +361,17 @@ def _env_file(host: Host, service: Optional[ComposeService]) -> Optional[str]:
 def _files(host: Host, config: str, env_file: Optional[str]) -> Mapping[str, FileText]:
     """The files that a plan may change. Raises HostError, NeedsRootError."""
     folder = posixpath.join(config, names.FOLDER)
-    paths = [posixpath.join(config, names.USER_PATCHES), *filter(None, (env_file,))]
+    paths = [posixpath.join(config, names.USER_PATCHES)]
+    if env_file is not None and not _has_secrets(host.read_text(env_file)):
+        paths.append(env_file)
     if host.is_dir(folder):
         paths += host.walk(folder)
     return {path: read_file(host, path) for path in paths if host.is_file(path)}
+
+
+def _has_secrets(text: str) -> bool:
+    """Whether an environment file holds credentials: then nothing of it may appear in a plan."""
+    return any(value and _SECRET.search(name) for name, value in read_env_file(text, {}).items())
 
 
 def _bytes(host: Host, path: str) -> Optional[bytes]:

@@ -233,7 +233,9 @@ class DockerMailserverMachine(PostfixMachine):
         """Write the project's files and the container's, and render its Postfix once."""
         self.docker_site = site
         domains = tuple(dict.fromkeys(address.split("@")[1] for address in site.accounts))
-        self.site = PostfixSite(local=(), virtual_aliases={}, mailboxes=site.accounts, content_filter=site.amavis, master=AMAVIS)
+        self.site = PostfixSite(
+            local=(), virtual_aliases={}, mailboxes=site.accounts, content_filter=site.amavis, master=AMAVIS
+        )
         major = int(site.version.split(".")[0])
         name = self.place.hostname
         self.write(f"/etc/dms/tls/{name}.pem", certificate.certificate, 0o644)
@@ -246,7 +248,10 @@ class DockerMailserverMachine(PostfixMachine):
             self.write(f"{CONFIG}/{page}", text)
         networks = f"{self.place.network4} [" + self.place.network6.replace("/", "]/")
         main = MAIN.format(
-            relay=site.relay, networks=networks, key=f"/etc/dms/tls/{name}.key", certificate=f"/etc/dms/tls/{name}.pem"
+            relay=site.relay,
+            networks=networks,
+            key=f"/etc/dms/tls/{name}.key",
+            certificate=f"/etc/dms/tls/{name}.pem",
         )
         filtered = f"content_filter = smtp-amavis:[127.0.0.1]:{SCANNER_PORT}\n" if site.amavis else ""
         self.write("/opt/lab-image/main.cf", f"{main}myhostname = {name}\nmydomain = example.com\n{filtered}")

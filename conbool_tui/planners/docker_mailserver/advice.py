@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from conbool_tui.answers import Answers
 from conbool_tui.docker_mailserver import names
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.plan import Notice, Step
@@ -27,7 +26,7 @@ def recreate(facts: DockerMailserverFacts) -> str:
     return f"docker compose {files} up -d --force-recreate {facts.service}"
 
 
-def notices(facts: DockerMailserverFacts, answers: Answers) -> list[Notice]:
+def notices(facts: DockerMailserverFacts) -> list[Notice]:
     """Limits and dangers that are docker's or docker-mailserver's own."""
     found = []
     if not facts.running:
@@ -66,21 +65,6 @@ def notices(facts: DockerMailserverFacts, answers: Answers) -> list[Notice]:
                 "ip6tables), strangers look like the docker network, may relay and are believed. markers.trust: conbool believes "
                 "Conbool's addresses only.",
                 Step.B,
-            )
-        )
-    if answers.inbound.restrict_port_25:
-        found.append(
-            Notice(
-                "note",
-                "The host's firewall is left alone: docker leads published ports past it. Postfix in the container refuses "
-                "everybody else, by the address it sees.",
-                Step.B,
-            )
-        )
-    if answers.spam.action == "folder" and not facts.sieve:
-        found.append(
-            Notice(
-                "warn", "SMTP_ONLY=1: there are no mailboxes here, and flagged mail is not sorted.", Step.C
             )
         )
     return found

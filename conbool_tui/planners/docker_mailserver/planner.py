@@ -17,13 +17,14 @@ from conbool_tui.answers_file import AnswerError
 from conbool_tui.docker_mailserver import names
 from conbool_tui.docker_mailserver.script import HOOK, SCRIPT
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
-from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.planners.docker_mailserver import advice, relay, user_patches
 from conbool_tui.planners.docker_mailserver.sieve import sieve_script
-from conbool_tui.planners.docker_mailserver.values import relative
+from conbool_tui.planners.docker_mailserver.values import relative, service_options
 from conbool_tui.planners.postfix import desired_postfix
 from conbool_tui.planners.postfix import names as postfix_names
-from conbool_tui.planners.postfix.desired import Desired
+from conbool_tui.planners.postfix.desired import Desired, Setting
+from conbool_tui.planners.postfix.header_checks import FILING
 from conbool_tui.postfix_config import MainCf, MasterCf
 
 _HEADING = "# Written by conbool-tui; run conbool-tui to change it.\n"
@@ -38,19 +39,25 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         AnswerError: an answer names a file that the container cannot see.
         UsageError, CheckFailedError: as the Postfix planner; user-patches.sh has markers that do not pair up.
     """
-    wanted, closes = desired_postfix(facts.postfix, _inside(facts, answers))
+    off = relay.switched_off(facts, answers)
+    wanted, closes = desired_postfix(relay.without(facts.postfix, off), _inside(facts, answers))
+    for name, value in relay.overrides(off).items():
+        wanted.settings[name] = Setting(
+            value,
+            Step.A,
+            f"The old relay to {answers.smart_host.host} has no effect any more",
+            "A container that was made with it would send bounces and marked mail there, and check no certificate.",
+        )
     pages = _Pages(facts)
-    pages.parameters(_parameters(facts, wanted), wanted)
+    options, more = service_options(wanted)
+    pages.parameters({**_parameters(facts, wanted), **more}, wanted)
     pages.services({name: block.text for name, block in wanted.blocks.items()}, wanted)
-    options = {
-        f"{service}/{kind}/{name}": setting
-        for (service, kind, name), setting in wanted.options.items()
-        if setting.value is not None
-    }
-    first = min((setting.step for setting in options.values()), key=lambda step: _STEPS[step], default=Step.C)
+    first = min(
+        (setting.step for setting in wanted.options.values()), key=lambda step: _STEPS[step], default=Step.C
+    )
     pages.file(
         names.OPTIONS,
-        _HEADING + "".join(f"{key}={setting.value}\n" for key, setting in sorted(options.items())),
+        _HEADING + "".join(f"{key}={value}\n" for key, value in sorted(options.items())),
         first,
         "Options of docker-mailserver's own services",
         "Where mail comes in, markers are looked for and checked: " + ", ".join(sorted(options)) + ".",
@@ -86,7 +93,8 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         new=_NEW_PATCHES,
         mode=0o755,
     )
-    notices = [*wanted.notices, *advice.notices(facts, answers)]
+    notices = [note for note in wanted.notices if script is None or note.text != FILING]
+    notices += advice.notices(facts)
     relay.plan_relay(facts, answers, pages.block, notices)
     restricts = answers.inbound.restrict_port_25 and pages.touches(
         names.OPTIONS, posixpath.join(names.TABLES, postfix_names.PORT_25_CLIENTS)

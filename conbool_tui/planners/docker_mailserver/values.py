@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Optional
 
 from conbool_tui.docker_mailserver.names import BASE
+from conbool_tui.planners.postfix.desired import Desired
 from conbool_tui.planners.postfix.lists import join_list, split_list
 
 
@@ -19,3 +21,24 @@ def relative(name: str, value: str, base: Optional[str]) -> str:
         if wanted[start : start + len(own)] == own:
             return join_list([*wanted[:start], BASE, *wanted[start + len(own) :]])
     return value
+
+
+def service_options(wanted: Desired) -> tuple[dict[str, str], dict[str, str]]:
+    """Options of existing services as ``postconf -P`` takes them, by ``service/type/option``, and the parameters that they refer to.
+
+    It refuses white space in a value: in a list commas take its place, and anything else is named by a parameter.
+    """
+    options: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    for (service, kind, name), setting in wanted.options.items():
+        if setting.value is None:
+            continue
+        value = setting.value
+        if re.search(r"\s", value):
+            value = ",".join(split_list(value))
+        if re.search(r"\s", value):
+            parameter = re.sub(r"\W+", "_", f"conbool_{service}_{kind}_{name}")
+            parameters[parameter] = setting.value
+            value = f"${parameter}"
+        options[f"{service}/{kind}/{name}"] = value
+    return options, parameters

@@ -12,6 +12,12 @@ from conbool_tui.planners.postfix.lists import join_list, split_list
 _MANY_DOMAINS = 5_000
 
 
+FILING = (
+    "Filing into a folder is the mailbox server's work: it sees X-Spam-Flag: YES and the Conbool headers."
+)
+"""A notice for hosts whose mailbox side this program does not set up."""
+
+
 def header_checks(design: Design) -> None:
     """Steps C and D: markers, calendaring and the spam flag, at every entrance where they belong."""
     action = services.filter_action(design.loopback, design.gate_port)
@@ -64,10 +70,7 @@ def header_checks(design: Design) -> None:
         if design.answers.spam.action == "folder":
             design.notice(
                 "note",
-                (
-                    "Filing into a folder is the mailbox server's work: it sees "
-                    "X-Spam-Flag: YES and the Conbool headers."
-                ),
+                FILING,
                 Step.C,
             )
 
