@@ -106,15 +106,15 @@ def plan_relay(
                 Step.A,
             )
         )
-    for name in others:
-        notices.append(
-            Notice(
-                "note",
-                f"{name}={facts.environment[name]} stays and keeps carrying what does not go to Conbool; its login is never used towards "
-                f"{host}.",
-                Step.A,
-            )
+    notices.extend(
+        Notice(
+            "note",
+            f"{name}={facts.environment[name]} stays and keeps carrying what does not go to Conbool; its login is never used towards "
+            f"{host}.",
+            Step.A,
         )
+        for name in others
+    )
     if facts.sender_relays:
         shown = ", ".join(facts.sender_relays[:5]) + (" …" if len(facts.sender_relays) > 5 else "")
         notices.append(
