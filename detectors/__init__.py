@@ -16,6 +16,7 @@ from detectors import managed
 from detectors.docker_mailserver import DockerMailserverDetector
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
+from detectors.open_xchange import OpenXchangeDetector, together
 from detectors.other import find_other
 from detectors.postfix import PostfixDetector
 
@@ -31,7 +32,7 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: tuple[Detector, ...] = (PostfixDetector(), DockerMailserverDetector())
+DETECTORS: tuple[Detector, ...] = (PostfixDetector(), DockerMailserverDetector(), OpenXchangeDetector())
 
 
 def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
@@ -45,7 +46,7 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
     detections = tuple(_guarded(detector, host, instance) for detector in DETECTORS)
     listeners: tuple[Listener, ...] = ()
     owner = ""
-    detections = tuple(dataclasses.replace(one, mta=mta_facts(one)) for one in detections)
+    detections = together(tuple(dataclasses.replace(one, mta=mta_facts(one)) for one in detections))
     for detection in detections:
         if detection.mta is not None and not listeners:
             listeners, owner = detection.mta.listeners, detection.mta.port_25_owner

@@ -17,7 +17,12 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
     if detection.postfix is not None:
         from conbool_tui.planners.postfix import plan_postfix
 
-        return plan_postfix(detection.postfix, answers)
+        plan = plan_postfix(detection.postfix, answers)
+        if detection.open_xchange is None:
+            return plan
+        from conbool_tui.planners.open_xchange import with_open_xchange
+
+        return with_open_xchange(plan, detection.open_xchange, answers)
     if detection.system == "other" and detection.mta is not None:
         from conbool_tui.planners.by_hand import by_hand
 

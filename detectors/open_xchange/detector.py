@@ -19,7 +19,13 @@ _STATUS = "/var/lib/dpkg/status"
 _PACKAGES = ("open-xchange-core", "open-xchange", "open-xchange-appsuite-backend")
 _FILTER = "com.openexchange.mail.filter."
 # The names before 7.10, beside those since.
-_OLD = {"server": "SIEVE_SERVER", "port": "SIEVE_PORT", "loginType": "SIEVE_LOGIN_TYPE", "scriptName": "SCRIPT_NAME", "tls": "TLS"}
+_OLD = {
+    "server": "SIEVE_SERVER",
+    "port": "SIEVE_PORT",
+    "loginType": "SIEVE_LOGIN_TYPE",
+    "scriptName": "SCRIPT_NAME",
+    "tls": "TLS",
+}
 _HOST = re.compile(r"(?:[a-z]+://)?(\[[^\]]+\]|[^:/\s]+)(?::(\d+))?/?")
 
 
@@ -31,7 +37,9 @@ class OpenXchangeDetector:
     def detect(self, host: Host, instance: Optional[str]) -> Detection:
         """Look for OX; ``instance`` is a Postfix's."""
         if not host.is_dir(f"{DIRECTORY}/etc"):
-            return Detection(NAME, Outcome.ABSENT, "Open-Xchange is not installed.", reason=f"There is no {DIRECTORY}/etc.")
+            return Detection(
+                NAME, Outcome.ABSENT, "Open-Xchange is not installed.", reason=f"There is no {DIRECTORY}/etc."
+            )
         try:
             facts = read_facts(host)
         except ConboolError as error:
@@ -55,7 +63,11 @@ class OpenXchangeDetector:
 def read_facts(host: Host) -> OpenXchangeFacts:
     """Everything about this host's OX. Raises HostError, NeedsRootError: a file cannot be read."""
     mail = _properties(host, "mail.properties")
-    rules = _properties(host, "mailfilter.properties") if host.is_file(f"{DIRECTORY}/etc/mailfilter.properties") else None
+    rules = (
+        _properties(host, "mailfilter.properties")
+        if host.is_file(f"{DIRECTORY}/etc/mailfilter.properties")
+        else None
+    )
     admin = {**_properties(host, "AdminDaemon.properties"), **_properties(host, "AdminUser.properties")}
     imap = _service(host, mail, "mailServer", 143)
     return OpenXchangeFacts(
@@ -67,7 +79,9 @@ def read_facts(host: Host) -> OpenXchangeFacts:
         open_tools=admin.get("MASTER_AUTHENTICATION_DISABLED", "").lower() == "true",
         warnings=()
         if rules is not None
-        else ("The mail filter module (open-xchange-mailfilter) is not installed: users have no rules of their own.",),
+        else (
+            "The mail filter module (open-xchange-mailfilter) is not installed: users have no rules of their own.",
+        ),
     )
 
 
