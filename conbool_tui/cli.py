@@ -46,6 +46,7 @@ _COMMANDS: dict[str, Callable[[Context], int]] = {
     "history": _later("reading", "history"),
     "support-bundle": _later("support", "support_bundle"),
     "answers": _later("reading", "answers"),
+    "open-xchange": _later("open_xchange", "open_xchange"),
 }
 
 

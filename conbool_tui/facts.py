@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
+    from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
     from conbool_tui.facts_dovecot import DovecotFacts
     from conbool_tui.facts_filters import FilterFacts
+    from conbool_tui.facts_open_xchange import OpenXchangeFacts
 
 
 class Outcome(str, enum.Enum):
@@ -234,7 +236,7 @@ class Detection:
     """The result of one detector. A failing probe is data, never an exception.
 
     Attributes:
-        role: ``mta``, or ``mailbox`` for what only keeps mail; only an MTA is worked on by itself.
+        role: ``mta``, ``mailbox`` for what only keeps mail, or ``groupware`` for what only uses mail systems; only an MTA is worked on by itself.
         covers: names of detections that this one includes, so that those are not offered beside it.
         mta: the neutral half of what was found.
     """
@@ -251,6 +253,8 @@ class Detection:
     covers: tuple[str, ...] = ()
     mta: Optional[MtaFacts] = None
     dovecot: Optional[DovecotFacts] = None
+    docker_mailserver: Optional[DockerMailserverFacts] = None
+    open_xchange: Optional[OpenXchangeFacts] = None
 
 
 class FirewallOwner(str, enum.Enum):

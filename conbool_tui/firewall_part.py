@@ -18,6 +18,10 @@ def with_firewall(plan: Plan, facts: HostFacts, mta: MtaFacts, answers: Answers)
         return plan
     inbound = answers.inbound
     wanted = inbound.restrict_port_25 and inbound.firewall == "auto"
+    useless = mta.unavailable("inbound.firewall: auto")
+    if wanted and useless:
+        wanted = False
+        plan = dataclasses.replace(plan, notices=(*plan.notices, Notice("note", useless, Step.B)))
     unlisted = mta.unlisted_networks if wanted else ()
     if unlisted:
         text = (

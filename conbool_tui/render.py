@@ -275,8 +275,8 @@ def facts_json(facts: HostFacts) -> dict[str, Any]:
         return "(hidden)"
 
     for detection in document["detections"]:
-        postfix = detection["postfix"]
-        if postfix is not None:
+        inside = (detection["docker_mailserver"] or {}).get("postfix")
+        for postfix in filter(None, (detection["postfix"], inside)):
             for group in ("parameters", "expanded"):
                 postfix[group] = {name: own(name, value) for name, value in postfix[group].items()}
             for service in postfix["services"]:

@@ -92,6 +92,8 @@ class Session:
             return named
         found = facts.choices
         if not found:
+            for detection in facts.detections:
+                _refuse_groupware(detection)
             raise CheckFailedError(
                 "No mail system found.",
                 "There is nothing here that could be connected to Conbool.",
@@ -553,6 +555,7 @@ def _usable(detection: Detection) -> Detection:
             detection.reason or "It is not installed on this host.",
             "conbool-tui detect shows what was found.",
         )
+    _refuse_groupware(detection)
     if detection.outcome is Outcome.BROKEN:
         raise CheckFailedError(
             f"{detection.system} is there, but its configuration cannot be used: "
@@ -568,6 +571,14 @@ def _usable(detection: Detection) -> Detection:
             detection.remedy or f"Set the smart host in {detection.managed_by or 'that program'}.",
         )
     return detection
+
+
+def _refuse_groupware(detection: Detection) -> None:
+    """Refuse what is there and only uses the mail system of another host. Raises CheckFailedError."""
+    if detection.role == "groupware" and detection.outcome is Outcome.PRESENT:
+        raise CheckFailedError(
+            detection.reason, "There is no mail system on this host that could be set up.", detection.remedy
+        )
 
 
 def _silent(progress: Progress) -> None:

@@ -13,10 +13,12 @@ from conbool_tui.facts import Detection, HostFacts, Listener, Outcome
 from conbool_tui.host import Host
 from conbool_tui.mta import mta_facts
 from detectors import managed
+from detectors.docker_mailserver import DockerMailserverDetector
 from detectors.dovecot import DovecotDetector
 from detectors.filters import find_filters
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
+from detectors.open_xchange import OpenXchangeDetector, together
 from detectors.other import find_other
 from detectors.postfix import PostfixDetector
 
@@ -32,7 +34,12 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: tuple[Detector, ...] = (PostfixDetector(), DovecotDetector())
+DETECTORS: tuple[Detector, ...] = (
+    PostfixDetector(),
+    DovecotDetector(),
+    DockerMailserverDetector(),
+    OpenXchangeDetector(),
+)
 
 
 def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
@@ -46,7 +53,7 @@ def detect_host(host: Host, instance: Optional[str] = None) -> HostFacts:
     detections = tuple(_guarded(detector, host, instance) for detector in DETECTORS)
     listeners: tuple[Listener, ...] = ()
     owner = ""
-    detections = tuple(dataclasses.replace(one, mta=mta_facts(one)) for one in detections)
+    detections = together(tuple(dataclasses.replace(one, mta=mta_facts(one)) for one in detections))
     for detection in detections:
         if detection.mta is not None and not listeners:
             listeners, owner = detection.mta.listeners, detection.mta.port_25_owner

@@ -46,7 +46,7 @@ PRODUCTS: tuple[Product, ...] = (
         ("/etc/dms-settings", "/usr/local/bin/start-mailserver.sh", "/usr/local/bin/helpers/index.sh"),
         True,
         "Its start script builds main.cf and master.cf anew whenever the container starts.",
-        "Put the change into postfix-main.cf and postfix-master.cf of its config volume.",
+        "Run conbool-tui on the docker host: it works on the configuration volume.",
     ),
     Product(
         "Mailcow",

@@ -15,6 +15,7 @@ from conbool_tui.host import Host
 
 NAME = "other"
 _KNOWN = ("master", "postfix", "postscreen", "sendmail", "sendmail-mta", "exim", "exim4")
+_CONTAINERS = ("docker-proxy", "rootlessport")
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -106,6 +107,8 @@ def _is_known(host: Host, process: str, found: Sequence[Detection]) -> bool:
     present = {one.system for one in found if one.outcome is not Outcome.ABSENT}
     if process == "smtpd":
         return "postfix" in present or not host.exists("/etc/smtpd.conf")
+    if process in _CONTAINERS and "docker-mailserver" in present:
+        return True
     # Its own detector says why it is absent or broken; a container's host may run several.
     return process in _KNOWN
 

@@ -138,9 +138,13 @@ def make_parser() -> _Parser:
         "support-bundle", "collect versions, detection, plan, journals and log without names and secrets"
     )
     answers = add("answers", "print an example answers file, or its JSON schema")
+    open_xchange = add(
+        "open-xchange",
+        "print tenants, their domains, or the Sieve script for a mailbox server that is elsewhere",
+    )
     for made in (detect, apply, check, undo, accept, confirm, networks, history):
         made.add_argument("--json", action="store_true", help="print JSON")
-    for made in (plan, apply, check, support):
+    for made in (plan, apply, check, support, open_xchange):
         _answer_options(made)
     form = plan.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the whole plan as JSON")
@@ -205,10 +209,40 @@ def make_parser() -> _Parser:
     )
     undo.add_argument("id", metavar="ID", nargs="?", help="the change to take back (default: the newest)")
     history.add_argument("--show", metavar="ID", help="print the journal of one change instead")
+    _open_xchange_options(open_xchange)
     form = answers.add_mutually_exclusive_group()
     form.add_argument("--example", action="store_true", help="an annotated example (the default)")
     form.add_argument("--schema", action="store_true", help="the JSON schema")
     return parser
+
+
+def _open_xchange_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        choices=("contexts", "domains", "sieve"),
+        help="contexts: list them; domains: of the contexts chosen, for the answers; sieve: the script, or install it for one account",
+    )
+    parser.add_argument(
+        "--list", metavar="FILE", help="what listcontext --csv printed; - reads standard input"
+    )
+    parser.add_argument(
+        "--context", metavar="ID", action="append", help="a context to take the domains of (repeatable)"
+    )
+    parser.add_argument(
+        "--users", metavar="FILE", action="append", help="what listuser -c ID --csv printed (repeatable)"
+    )
+    parser.add_argument(
+        "--account", metavar="NAME", help="install the script for this one account, over ManageSieve"
+    )
+    parser.add_argument(
+        "--server", metavar="HOST[:PORT]", help="the ManageSieve server (default: the one Open-Xchange uses)"
+    )
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="the account's password (default: asked for); - reads standard input",
+    )
+    parser.add_argument("--remove", action="store_true", help="with --account: take the script away again")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -17,11 +17,20 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
     if detection.postfix is not None:
         from conbool_tui.planners.postfix import plan_postfix
 
-        return plan_postfix(detection.postfix, answers)
+        plan = plan_postfix(detection.postfix, answers)
+        if detection.open_xchange is None:
+            return plan
+        from conbool_tui.planners.open_xchange import with_open_xchange
+
+        return with_open_xchange(plan, detection.open_xchange, answers)
     if detection.system == "other" and detection.mta is not None:
         from conbool_tui.planners.by_hand import by_hand
 
         raise by_hand(detection.mta, answers)
+    if detection.docker_mailserver is not None:
+        from conbool_tui.planners.docker_mailserver import plan_docker_mailserver
+
+        return plan_docker_mailserver(detection.docker_mailserver, answers)
     raise CheckFailedError(
         f"{detection.system} was found, and this version cannot plan for it.",
         "",

@@ -6,11 +6,12 @@ from conbool_tui.errors import UsageError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.systems.composite import CompositeSystem
+from conbool_tui.systems.docker_mailserver import DockerMailserverSystem
 from conbool_tui.systems.dovecot import DovecotSystem
 from conbool_tui.systems.postfix import PostfixSystem
 from conbool_tui.systems.spam_filter import RspamdSystem, SpamAssassinSystem
 
-NAMES = ("postfix", "dovecot", "rspamd", "spamassassin")
+NAMES = ("postfix", "docker-mailserver", "dovecot", "rspamd", "spamassassin")
 
 
 def make_system(host: Host, target: MailTarget) -> MailSystem:
@@ -29,6 +30,8 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
         return RspamdSystem(host, target.config_directory)
     if target.system == "spamassassin":
         return SpamAssassinSystem(host, target.config_directory)
+    if target.system == DockerMailserverSystem.name:
+        return DockerMailserverSystem(host, target.config_directory, target.instance)
     raise UsageError(
         f"The mail system {target.system} is not known.",
         "This version of conbool-tui cannot check or reload it.",

@@ -13,7 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MACHINE = platform.machine()
-_GLIBC = ("2.2.5", "2.3", "2.3.2", "2.3.4", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9", "2.10", "2.11", "2.12")
+_GLIBC: tuple[str, ...] = (
+    "2.2.5",
+    "2.3",
+    "2.3.2",
+    "2.3.4",
+    "2.4",
+    "2.5",
+    "2.6",
+    "2.7",
+    "2.8",
+    "2.9",
+    "2.10",
+    "2.11",
+    "2.12",
+)
 _GLIBC += ("2.13", "2.14", "2.15", "2.16", "2.17", "2.18", "2.22", "2.25", "2.26", "2.27", "2.28")
 
 
@@ -115,7 +129,13 @@ class Solver:
         """Run dnf."""
         settings = self.system / "dnf.conf"
         settings.write_text("[main]\n")
-        argv = ["dnf", f"--installroot={self.system}", "--releasever=8", f"--config={settings}", "--nogpgcheck"]
+        argv = [
+            "dnf",
+            f"--installroot={self.system}",
+            "--releasever=8",
+            f"--config={settings}",
+            "--nogpgcheck",
+        ]
         argv += ["--disableplugin=*", f"--forcearch={MACHINE}", f"--setopt=reposdir={self.system}/no-repos"]
         argv += [f"--setopt=cachedir={self.system}/cache", "--setopt=module_platform_id=platform:el8"]
         argv += [f"--repofrompath=made-up-{path.name},file://{path}" for path in self.repositories]
@@ -124,7 +144,12 @@ class Solver:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "COLUMNS": "200", "HOME": "/root"},
+            env={
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "LC_ALL": "C.UTF-8",
+                "COLUMNS": "200",
+                "HOME": "/root",
+            },
             check=False,
         )
 

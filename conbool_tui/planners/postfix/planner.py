@@ -68,13 +68,8 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
         UsageError: the answers leave nothing to do (no domains, no senders).
         CheckFailedError: this Postfix cannot do what is needed.
     """
-    _check(facts, answers)
     folder = posixpath.join(facts.config_directory, names.FOLDER)
-    record_file = facts.files.get(posixpath.join(folder, names.PREVIOUS))
-    record = parse_record(record_file.data.decode("utf-8", "surrogateescape")) if record_file else {}
-    design = Design(facts, answers, record)
-    for part in (smart_host, inbound, lane, arrivals, header_checks, released_lane, scope):
-        part(design)
+    design = _designed(facts, answers, folder)
     wanted = design.wanted
     changes: list[Change] = []
     files: list[FileTarget] = []
@@ -93,6 +88,24 @@ def plan_postfix(facts: PostfixFacts, answers: Answers) -> Plan:
         health_ports=wanted.ports,
         confirm_within=answers.inbound.confirm_within if tightens_port_25(design) else 0,
     )
+
+
+def desired_postfix(facts: PostfixFacts, answers: Answers) -> tuple[Desired, bool]:
+    """Everything that must hold in the end, for systems that write it down in files of their own; and whether it closes port 25 to
+    somebody. Raises as ``plan_postfix``.
+    """
+    design = _designed(facts, answers, posixpath.join(facts.config_directory, names.FOLDER))
+    return design.wanted, tightens_port_25(design)
+
+
+def _designed(facts: PostfixFacts, answers: Answers, folder: str) -> Design:
+    _check(facts, answers)
+    record_file = facts.files.get(posixpath.join(folder, names.PREVIOUS))
+    record = parse_record(record_file.data.decode("utf-8", "surrogateescape")) if record_file else {}
+    design = Design(facts, answers, record)
+    for part in (smart_host, inbound, lane, arrivals, header_checks, released_lane, scope):
+        part(design)
+    return design
 
 
 def _reading_order(change: Change) -> tuple[int, bool, int]:

@@ -1,0 +1,162 @@
+"""Where compose projects are: what docker says about its containers, and a short look into the usual folders."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from conbool_tui.docker_mailserver import names
+from conbool_tui.docker_mailserver.compose import ComposeService, mail_services
+from conbool_tui.docker_mailserver.environment import read_env_file
+from conbool_tui.errors import ConboolError
+from conbool_tui.host import Host
+
+_TOPS = (
+    "/opt",
+    "/srv",
+    "/root",
+    "/home",
+    "/docker",
+    "/data",
+    "/mnt",
+    "/var/docker",
+    "/var/lib/docker-compose",
+)
+_DEPTH = 3
+_MOST_FOLDERS = 2000
+_LABEL = "com.docker.compose."
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of docker-mailserver, from ``docker inspect``."""
+
+    name: str
+    image: str
+    running: bool
+    environment: tuple[tuple[str, str], ...]
+    mounts: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    host_name: str
+
+    def label(self, name: str) -> str:
+        """A label's value, empty when it is not there."""
+        return dict(self.labels).get(name, "")
+
+
+def has_docker(host: Host) -> bool:
+    """Whether the docker program can be used for this host."""
+    return host.live and host.which("docker") is not None
+
+
+def containers(host: Host) -> tuple[Container, ...]:
+    """Every docker-mailserver container, running or not. Raises HostError: docker cannot be asked."""
+    if not has_docker(host):
+        return ()
+    listed = host.run(["docker", "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Image}}"], timeout=20)
+    if not listed.ok:
+        return ()
+    lines = [line.split(None, 1) for line in listed.text().split("\n")]
+    wanted = [line[0] for line in lines if len(line) == 2 and names.is_image(line[1])]
+    if not wanted:
+        return ()
+    told = host.run(["docker", "inspect", *wanted], timeout=20)
+    try:
+        found = json.loads(told.text())
+    except ValueError:
+        return ()
+    return tuple(_container(item) for item in found if isinstance(item, dict))
+
+
+def _container(item: dict[str, Any]) -> Container:
+    config = item.get("Config") or {}
+    environment = [str(one).partition("=") for one in config.get("Env") or []]
+    domain = str(config.get("Domainname") or "")
+    name = str(config.get("Hostname") or "")
+    return Container(
+        name=str(item.get("Name") or "").lstrip("/"),
+        image=str(config.get("Image") or ""),
+        running=bool((item.get("State") or {}).get("Running")),
+        environment=tuple((key, value) for key, _, value in environment),
+        mounts=tuple(
+            (str(one.get("Source") or ""), posixpath.normpath(str(one.get("Destination") or "/")))
+            for one in item.get("Mounts") or []
+        ),
+        labels=tuple((str(key), str(value)) for key, value in (config.get("Labels") or {}).items()),
+        host_name=f"{name}.{domain}" if domain and "." not in name else name,
+    )
+
+
+def compose_services(host: Host, found: tuple[Container, ...]) -> tuple[ComposeService, ...]:
+    """The docker-mailserver services of all compose projects: those of the containers, and those in the usual folders.
+
+    Raises:
+        CheckFailedError: a compose file that names docker-mailserver cannot be read.
+    """
+    projects: dict[str, tuple[tuple[str, ...], str]] = {}
+    for container in found:
+        files = tuple(
+            item.strip()
+            for item in container.label(_LABEL + "project.config_files").split(",")
+            if item.strip()
+        )
+        if files and all(host.is_file(path) for path in files):
+            projects.setdefault(posixpath.dirname(files[0]), (files, container.label(_LABEL + "project")))
+    for folder in _folders(host):
+        if folder not in projects:
+            files = _project_files(host, folder)
+            if files:
+                projects[folder] = (files, "")
+    services: list[ComposeService] = []
+    for folder, (files, project) in projects.items():
+        texts = [(path, host.read_text(path)) for path in files]
+        if not any(name in text for _, text in texts for name in names.IMAGES):
+            continue
+        services += mail_services(texts, _variables(host, folder), project)
+    return tuple(services)
+
+
+def _variables(host: Host, folder: str) -> dict[str, str]:
+    path = posixpath.join(folder, ".env")
+    try:
+        return read_env_file(host.read_text(path), {}) if host.is_file(path) else {}
+    except ConboolError:
+        return {}
+
+
+def _project_files(host: Host, folder: str) -> tuple[str, ...]:
+    """The compose files that ``docker compose`` takes in a folder: the first of its names, with its override."""
+    first = _first(host, folder, names.COMPOSE_FILES)
+    if first is None:
+        return ()
+    override = _first(host, folder, names.OVERRIDES)
+    return (first,) if override is None else (first, override)
+
+
+def _first(host: Host, folder: str, choices: tuple[str, ...]) -> Optional[str]:
+    return next(
+        (path for path in (posixpath.join(folder, name) for name in choices) if host.is_file(path)), None
+    )
+
+
+def _folders(host: Host) -> Iterator[str]:
+    """Folders in which admins keep compose projects, breadth first and not for ever."""
+    pending = [(top, 0) for top in _TOPS if host.is_dir(top)]
+    seen = 0
+    while pending and seen < _MOST_FOLDERS:
+        folder, depth = pending.pop(0)
+        seen += 1
+        yield folder
+        if depth >= _DEPTH:
+            continue
+        try:
+            inside = host.listdir(folder)
+        except (ConboolError, OSError):
+            continue
+        for name in inside:
+            path = posixpath.join(folder, name)
+            if not name.startswith(".") and not host.is_link(path) and host.is_dir(path):
+                pending.append((path, depth + 1))
