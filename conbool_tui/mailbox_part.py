@@ -10,6 +10,8 @@ from conbool_tui.errors import CheckFailedError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.plan import Notice, Plan, Step, combine
+from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script
+from conbool_tui.planners.dovecot.handover import handover
 
 Compile = Callable[[str, str, bytes], Optional[bytes]]
 """The compiled form of a Sieve script: configuration file, the script's path, its text (``systems.sievec.compile_script``)."""
@@ -22,9 +24,6 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     Raises:
         CheckFailedError: the Dovecot that gets the mail cannot be used.
     """
-    from conbool_tui.planners.dovecot import plan_dovecot, sieve_script
-    from conbool_tui.planners.dovecot.handover import handover
-
     found = facts.get("dovecot")
     if found is None or found.outcome is Outcome.ABSENT or found.system in target.covers:
         if target.covers or answers.spam.action != "folder":
@@ -53,8 +52,6 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
             told = (Notice("note", f"{why_not} So {_FALLBACK}", Step.C),)
         return combine(plan, plan_dovecot(dovecot, None, None, told))
     text = sieve_script(dovecot, answers, target.mta.host_name if target.mta is not None else "")
-    from conbool_tui.planners.dovecot import names
-
     compiled = compile(dovecot.config_file, names.script(dovecot.config_directory), text.encode())
     return combine(plan, plan_dovecot(dovecot, text, compiled, _notices(dovecot, ways, compiled)))
 

@@ -30,6 +30,7 @@ from conbool_tui.planners import plan_mail_system
 from conbool_tui.planners.filters import plan_filters
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
+from conbool_tui.systems.sievec import compile_script
 
 if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
@@ -166,8 +167,6 @@ class Session:
             facts = self.detect(answers.instance)
         target = self.target(facts)
         answers = self.complete(answers, facts)
-        from conbool_tui.systems.sievec import compile_script
-
         plan = plan_mail_system(target, answers)
         mta = mta_facts(target)
         if mta is not None:

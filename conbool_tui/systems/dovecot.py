@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Optional, Union
 
 from conbool_tui import doveconf
+from conbool_tui.dovecot_process import master_pid
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
 from conbool_tui.plan import Plan
 from conbool_tui.planners.dovecot import names
-from conbool_tui.systems.dovecot_process import master_pid
+from conbool_tui.staging import StagedCopy
 from conbool_tui.systems.lmtp_probe import greets
 from conbool_tui.systems.sievec import check_script
-from conbool_tui.systems.staging import StagedCopy
 
 _PATIENCE = 15.0
 _PAUSE = 0.2

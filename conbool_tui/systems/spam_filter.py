@@ -12,7 +12,7 @@ from conbool_tui.mail_system import Problem
 from conbool_tui.plan import Plan
 from conbool_tui.planners.filters import names
 from conbool_tui.runner import CommandResult
-from conbool_tui.systems.staging import StagedCopy
+from conbool_tui.staging import StagedCopy
 
 
 class SpamFilter:

@@ -6,12 +6,14 @@ import posixpath
 import re
 from typing import Optional
 
-from conbool_tui import doveconf
+from conbool_tui import doveconf, text_blocks
+from conbool_tui.dovecot_process import master_pid
 from conbool_tui.errors import CheckFailedError, ConboolError
 from conbool_tui.facts import Detection, FileText, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.host import Host
 from conbool_tui.planners.dovecot import names
+from conbool_tui.staging import StagedCopy
 from detectors import managed
 from detectors.dovecot import folders, places
 from detectors.postfix.files import read_file
@@ -155,9 +157,6 @@ def read(host: Host, path: str) -> doveconf.Section:
 
 def read_without_us(host: Host, path: str, files: dict[str, FileText]) -> doveconf.Section:
     """The same as it would be without our files. Raises as ``read``."""
-    from conbool_tui import text_blocks
-    from conbool_tui.systems.staging import StagedCopy
-
     directory = posixpath.dirname(path)
     with host.private_folder() as top:
         copy = StagedCopy(host, directory, posixpath.join(top, "without"))
@@ -183,8 +182,6 @@ def before_scripts(reading: doveconf.Section, syntax: str) -> tuple[str, ...]:
 
 
 def _has_block(text: FileText) -> bool:
-    from conbool_tui import text_blocks
-
     return text_blocks.get(text.data, names.BLOCK) is not None
 
 
@@ -232,6 +229,4 @@ def _lmtp_sockets(reading: doveconf.Section) -> tuple[str, ...]:
 
 
 def _running(host: Host, reading: doveconf.Section) -> bool:
-    from conbool_tui.systems.dovecot_process import master_pid
-
     return host.live and master_pid(host, reading.get("base_dir") or "/run/dovecot") is not None

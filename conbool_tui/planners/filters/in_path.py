@@ -5,10 +5,13 @@ An after-queue content filter is none of them: mail from Conbool's addresses goe
 
 from __future__ import annotations
 
+import re
+
 from conbool_tui.facts import Detection, HostFacts
 from conbool_tui.planners.filters import names
 
 _RSPAMD_PORT = 11332
+_AMAVIS_PORT = 10024
 
 
 def in_path(facts: HostFacts, target: Detection) -> frozenset[str]:
@@ -18,17 +21,20 @@ def in_path(facts: HostFacts, target: Detection) -> frozenset[str]:
         return frozenset()
     found = set()
     for milter in postfix.milters:
-        where = milter.lower()
-        port = where.rpartition(":")[2]
-        owner = next((one.process for one in facts.listeners if port.isdigit() and one.port == int(port)), "")
-        if "rspamd" in where or port == str(_RSPAMD_PORT) or owner == "rspamd":
+        port, owner = _listener(facts, milter)
+        if "rspamd" in milter.lower() or port == _RSPAMD_PORT or owner == "rspamd":
             found.add(names.RSPAMD)
-        if "spamass" in where or owner in ("spamass-milter", *names.SPAMASSASSIN_DAEMONS):
+        if "spamass" in milter.lower() or owner in ("spamass-milter", *names.SPAMASSASSIN_DAEMONS):
             found.add(names.SPAMASSASSIN)
     for proxy in postfix.proxy_filters:
-        # Amavis before the queue; its usual port, or whoever listens there.
-        port = proxy.value.rpartition(":")[2]
-        owner = next((one.process for one in facts.listeners if port.isdigit() and one.port == int(port)), "")
-        if port == "10024" or owner in names.SPAMASSASSIN_DAEMONS:
+        port, owner = _listener(facts, proxy.value)
+        if port == _AMAVIS_PORT or owner in names.SPAMASSASSIN_DAEMONS:
             found.add(names.SPAMASSASSIN)
     return frozenset(found)
+
+
+def _listener(facts: HostFacts, address: str) -> tuple[int, str]:
+    """The TCP port of an address as Postfix writes it, and who listens there; 0 and nobody for a UNIX socket."""
+    ports = re.findall(r":(\d+)\b", address)
+    port = int(ports[-1]) if ports else 0
+    return port, next((one.process for one in facts.listeners if port and one.port == port), "")
