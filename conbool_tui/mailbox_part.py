@@ -10,7 +10,7 @@ from conbool_tui.errors import CheckFailedError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.plan import Notice, Plan, Step, combine
-from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script
+from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script, spam_folder
 from conbool_tui.planners.dovecot.handover import handover
 
 Compile = Callable[[str, str, bytes], Optional[bytes]]
@@ -51,9 +51,28 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
         elif answers.spam.action == "folder":
             told = (Notice("note", f"{why_not} So {_FALLBACK}", Step.C),)
         return combine(plan, plan_dovecot(dovecot, None, None, told))
-    text = sieve_script(dovecot, answers, target.mta.host_name if target.mta is not None else "")
-    compiled = compile(dovecot.config_file, names.script(dovecot.config_directory), text.encode())
-    return combine(plan, plan_dovecot(dovecot, text, compiled, _notices(dovecot, ways, compiled)))
+    name = target.mta.host_name if target.mta is not None else ""
+    return combine(plan, _planned(dovecot, answers, ways, name, compile))
+
+
+def plan_mailbox_server(facts: DovecotFacts, answers: Answers, compile: Compile) -> Plan:
+    """The plan for a Dovecot whose mail transfer agent is another machine: its markers must have been checked there.
+
+    Raises:
+        CheckFailedError: it cannot run Sieve scripts at delivery.
+    """
+    why_not = _why_not(facts, None)
+    if why_not:
+        raise CheckFailedError(why_not, "Filing is all that Dovecot does for Conbool.", "")
+    return _planned(facts, answers, None, "", compile)
+
+
+def _planned(
+    facts: DovecotFacts, answers: Answers, ways: Optional[tuple[str, ...]], mta_name: str, compile: Compile
+) -> Plan:
+    text = sieve_script(answers, spam_folder(facts, answers), mta_name)
+    compiled = compile(facts.config_file, names.script(facts.config_directory), text.encode())
+    return plan_dovecot(facts, text, compiled, _notices(facts, ways, compiled))
 
 
 def _why_not(facts: DovecotFacts, ways: Optional[tuple[str, ...]]) -> str:

@@ -21,7 +21,7 @@ from conbool_tui.facts import Detection, HostFacts, MtaFacts, Outcome
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall_part import with_firewall
 from conbool_tui.host import Host
-from conbool_tui.mailbox_part import with_mailbox
+from conbool_tui.mailbox_part import plan_mailbox_server, with_mailbox
 from conbool_tui.mta import mta_facts
 from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
@@ -167,10 +167,14 @@ class Session:
             facts = self.detect(answers.instance)
         target = self.target(facts)
         answers = self.complete(answers, facts)
-        plan = plan_mail_system(target, answers)
+        compiler = partial(compile_script, self.host)
+        if target.role == "mailbox" and target.dovecot is not None:
+            plan = plan_mailbox_server(target.dovecot, answers, compiler)
+        else:
+            plan = plan_mail_system(target, answers)
         mta = mta_facts(target)
         if mta is not None:
-            plan = with_mailbox(plan, facts, target, answers, partial(compile_script, self.host))
+            plan = with_mailbox(plan, facts, target, answers, compiler)
             plan = plan_filters(plan, facts, target, answers)
             plan = with_firewall(plan, facts, mta, answers)
             plan = self._closing(plan, mta, answers)

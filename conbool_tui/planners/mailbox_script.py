@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conbool_tui.answers import Answers
-from conbool_tui.planners.docker_mailserver.sieve import sieve_script
+from conbool_tui.planners.dovecot import sieve_script
 
 
 def mailbox_script(answers: Answers, mta_name: str) -> str:
     """The script's text; ``mta_name`` is the name of the mail server that hands over the mail."""
-    return sieve_script(answers)
+    return sieve_script(answers, answers.spam.folder or "Junk", mta_name)

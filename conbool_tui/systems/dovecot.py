@@ -38,6 +38,7 @@ class DovecotSystem:
         self._directory = config_directory
         self._sockets: Optional[tuple[str, ...]] = None
         self._read: Optional[str] = None
+        self._ran: Optional[bool] = None
 
     def running(self) -> bool:
         """Whether its master process runs."""
@@ -54,6 +55,7 @@ class DovecotSystem:
 
     def ready(self, plan: Plan) -> list[Problem]:
         """Its programs are there and can read its present configuration. It need not run."""
+        self._ran = self.running()
         if self._host.which("doveconf") is None:
             return [Problem("Dovecot's program doveconf is not installed", "repair its package")]
         result = self._host.run(["doveconf", "-n", "-c", self._file])
@@ -100,7 +102,9 @@ class DovecotSystem:
         return [] if result.ok else [Problem("`doveadm reload` failed", _last_line(result.error_text()))]
 
     def start(self) -> list[Problem]:
-        """Start it through systemd where there is, else the program itself."""
+        """Start it through systemd where there is, else the program itself; not when it was stopped before the change."""
+        if self._ran is False:
+            return []
         if self._host.has_systemd() and self._host.run(["systemctl", "start", "dovecot.service"]).ok:
             return []
         self._read = self._on_disk()
@@ -110,7 +114,9 @@ class DovecotSystem:
         return [] if result.ok else [Problem("Dovecot does not start", "`dovecot -F` says why")]
 
     def health(self, plan: Plan) -> list[Problem]:
-        """Within 15 seconds: the master process lives, and LMTP greets where Dovecot listens for it."""
+        """Within 15 seconds: the master process lives, and LMTP greets where Dovecot listens for it. One that was stopped stays so."""
+        if self._ran is False:
+            return []
         if self._sockets is None:
             result = self._host.run(["doveconf", "-n", "-c", self._file])
             self._learn_sockets(doveconf.parse(result.text()))

@@ -119,6 +119,9 @@ def test_nobody_else_is_believed(stage: Stage) -> None:
     assert stage.files([FLAG], source=STRANGER) == "Wrong"
     assert stage.files([RELEASED], source=STRANGER) == "INBOX"
     assert stage.files([RELEASED, FLAG], source=STRANGER) == "INBOX"
+    # What Conbool hands over is believed whatever somebody wrote into it before.
+    note = f"X-Conbool-Origin: untrusted {stage.machine.place.hostname}"
+    assert stage.files([note, FLAG]) == "Junk"
     if stage.machine.site.submission:
         account: dict[str, Any] = {
             "port": 587,
@@ -209,6 +212,22 @@ def test_lda_and_settings_in_dovecot_conf(lab: Lab) -> None:
     assert machine.doveconf() == conf
     assert differences(without_times(tree), without_times(machine.snapshot("/etc"))) == []
     assert filed(lab, machine, messages.build([FLAG])) == "Wrong"
+
+
+def test_dovecot_alone(lab: Lab) -> None:
+    """Where only the mailboxes are here: named, it gets the script and nothing else."""
+    machine = dovecot(lab, SUITES[-1], DovecotSite(virtual=True))
+    tree = machine.snapshot("/etc")
+    answers = write_answers(lab, machine)
+    done = machine.conbool("--mail-system", "dovecot", "apply", "--answers", answers, "--yes")
+    assert done.returncode == 0, done.stderr
+    changed = {line.split(":")[0] for line in differences(tree, machine.snapshot("/etc"))}
+    assert {name.split("/")[0] for name in changed} == {"dovecot"}
+    assert filed(lab, machine, messages.build([FLAG])) == "Junk"
+    assert filed(lab, machine, messages.build([RELEASED, FLAG])) == "INBOX"
+    assert machine.conbool("undo", "--yes").returncode == 0
+    assert differences(without_times(tree), without_times(machine.snapshot("/etc"))) == []
+    assert filed(lab, machine, messages.build([FLAG])) == "INBOX"
 
 
 def test_without_sieve_plugin_flagged_mail_gets_a_header(lab: Lab) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from conbool_tui.answers import Answers
 from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.planners.postfix.header_tables import UNTRUSTED
@@ -22,42 +20,45 @@ def spam_folder(facts: DovecotFacts, answers: Answers) -> str:
     return wanted if wanted.startswith(facts.prefix) else facts.prefix + wanted
 
 
-def sieve_script(facts: DovecotFacts, answers: Answers, mta_name: str) -> str:
+def sieve_script(answers: Answers, folder: str, mta_name: str) -> str:
     """The script's text.
 
     Markers are compared as the MTA's tables compare them: whatever the case, with blanks and folds around the value. ``header :is`` would
     not do: Pigeonhole keeps the line end of a value that begins on the second line.
 
     Args:
-        facts: the Dovecot it is for.
         answers: the markers, and what becomes of flagged mail.
-        mta_name: the MTA's own name; it stands in the note about clients that are not believed.
+        folder: where flagged mail goes (``spam_folder``).
+        mta_name: the MTA's own name; it stands in the note about clients that are not believed. Empty when it is not known: then the
+            note of any server counts.
     """
     released = (
         f"    if {_yes(_quoted(answers.markers.released))} {{\n"
         '        fileinto "INBOX";\n        stop;\n    }\n'
     )
-    flagged = _flagged(facts, answers) or ""
+    flagged = _flagged(answers, folder)
     extensions = '["fileinto", "mailbox", "regex"]' if flagged else '["fileinto", "regex"]'
-    note = f"{UNTRUSTED} {mta_name}"
+    note = f":is {_quoted(ORIGIN_HEADER)} {_quoted(f'{UNTRUSTED} {mta_name}')}"
+    if not mta_name:
+        note = f":matches {_quoted(ORIGIN_HEADER)} {_quoted(f'{UNTRUSTED} *')}"
     return (
         "# Written by conbool-tui; run conbool-tui to change it.\n"
         f"require {extensions};\n\n"
         "# This header is the mail server's note that a client's markers are not to be believed.\n"
-        f"if not header :is {_quoted(ORIGIN_HEADER)} {_quoted(note)} {{\n"
+        f"if not header {note} {{\n"
         "    # Released from quarantine: to the inbox, and no other script is asked.\n"
         f"{released}{flagged}}}\n"
     )
 
 
-def _flagged(facts: DovecotFacts, answers: Answers) -> Optional[str]:
+def _flagged(answers: Answers, folder: str) -> str:
     if answers.spam.action != "folder" or not answers.markers.spam:
-        return None
+        return ""
     headers = ", ".join(map(_quoted, answers.markers.spam))
     return (
         "    # Conbool says that it is spam.\n"
         f"    if {_yes(f'[{headers}]')} {{\n"
-        f"        fileinto :create {_quoted(spam_folder(facts, answers))};\n        stop;\n    }}\n"
+        f"        fileinto :create {_quoted(folder)};\n        stop;\n    }}\n"
     )
 
 

@@ -12,7 +12,7 @@ from conbool_tui.answers import Answers, Markers, Spam
 from conbool_tui.errors import CheckFailedError
 from conbool_tui.facts import Detection, FileText, HostFacts, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts, SpecialFolder
-from conbool_tui.mailbox_part import with_mailbox
+from conbool_tui.mailbox_part import plan_mailbox_server, with_mailbox
 from conbool_tui.plan import ChangeKind, Plan
 from conbool_tui.planners.dovecot import plan_dovecot, sieve_script
 from conbool_tui.planners.dovecot.handover import handover
@@ -69,7 +69,7 @@ def applied(facts: DovecotFacts, plan: Plan) -> DovecotFacts:
 
 
 def test_script() -> None:
-    text = sieve_script(dovecot(), Answers(), "mx1.example.com")
+    text = sieve_script(Answers(), "Junk", "mx1.example.com")
     assert text.index('"X-Conbool-Released"') < text.index('["X-Conbool-Flag", "X-Conbool-Spam"]')
     assert 'if not header :is "X-Conbool-Origin" "untrusted mx1.example.com" {' in text
     assert 'fileinto "INBOX";\n        stop;' in text
@@ -78,15 +78,15 @@ def test_script() -> None:
 
 @pytest.mark.parametrize("action", ["header", "none"])
 def test_script_without_a_folder_still_keeps_released_mail(action: str) -> None:
-    text = sieve_script(dovecot(), Answers(spam=Spam(action)), "mx1")
+    text = sieve_script(Answers(spam=Spam(action)), "Junk", "mx1")
     assert ":create" not in text
     assert "mailbox" not in text
     assert 'fileinto "INBOX"' in text
 
 
 def test_names_in_the_script_are_quoted() -> None:
-    answers = Answers(spam=Spam("folder", 'a"b\\c'), markers=Markers(released="X-My-Mark", spam=("X-Bad",)))
-    text = sieve_script(dovecot(), answers, "mx1")
+    answers = Answers(markers=Markers(released="X-My-Mark", spam=("X-Bad",)))
+    text = sieve_script(answers, 'a"b\\c', "mx1")
     assert 'fileinto :create "a\\"b\\\\c";' in text
     assert '"X-My-Mark"' in text
     assert '["X-Bad"]' in text
@@ -105,6 +105,18 @@ def test_names_in_the_script_are_quoted() -> None:
 )
 def test_folder(junk: tuple[SpecialFolder, ...], prefix: str, asked: Optional[str], folder: str) -> None:
     assert spam_folder(dovecot(junk=junk, prefix=prefix), Answers(spam=Spam("folder", asked))) == folder
+
+
+def test_without_a_known_mail_server_any_note_counts() -> None:
+    assert 'header :matches "X-Conbool-Origin" "untrusted *"' in sieve_script(Answers(), "Junk", "")
+
+
+def test_dovecot_alone() -> None:
+    plan = plan_mailbox_server(dovecot(), Answers(), lambda *_: b"x")
+    assert (plan.system, plan.also) == ("dovecot", ())
+    assert set(written(plan)) == {SCRIPT, BINARY, "/etc/dovecot/conf.d/99-conbool.conf"}
+    with pytest.raises(CheckFailedError, match="not switched on for lmtp"):
+        plan_mailbox_server(dovecot(sieve_for=()), Answers(), lambda *_: b"x")
 
 
 # --- the plan
