@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Optional
 
+from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
+from conbool_tui.facts_dovecot import DovecotFacts
+from conbool_tui.planners.dovecot import spam_folder
 from conbool_tui.wizard_state import FIELDS, YES, Draft, FieldError, WizardState
 from screens.texts.inbound import RETURN, firewall_words, peer_words
 from screens.texts.lines import Line
@@ -134,7 +138,25 @@ def placeholder(key: str, state: WizardState) -> str:
     if key == "inbound.public_addresses":
         own = ", ".join(state.facts.addresses[:2]) if state.facts else ""
         return f"(its own: {own})" if own else "(its own)"
+    if key == "spam.folder":
+        dovecot = _dovecot(state)
+        return f"({spam_folder(dovecot, Answers()) if dovecot else 'Junk'})"
     return _PLACEHOLDERS.get(key, "")
+
+
+def _dovecot(state: WizardState) -> Optional[DovecotFacts]:
+    """The Dovecot of this host when it could file mail at delivery."""
+    found = state.facts.get("dovecot") if state.facts else None
+    return (
+        found.dovecot if found is not None and found.dovecot is not None and found.dovecot.sieve_for else None
+    )
+
+
+def _action_words(state: WizardState) -> Mapping[str, str]:
+    """What becomes of flagged mail here."""
+    if _dovecot(state) is not None:
+        return ACTION
+    return {**ACTION, "folder": "goes to a mailbox folder (no Sieve here: as below)"}
 
 
 def meanings(key: str, state: WizardState) -> Mapping[str, str]:
@@ -143,7 +165,7 @@ def meanings(key: str, state: WizardState) -> Mapping[str, str]:
         return firewall_words(state.facts.firewall if state.facts else None, state.mta)
     return {
         "markers.trust": TRUST,
-        "spam.action": ACTION,
+        "spam.action": _action_words(state),
         "scope.mode": MODES,
         "inbound.return_mode": RETURN,
         "inbound.peer_certificate": peer_words(state.mta),

@@ -10,6 +10,7 @@ from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
 from conbool_tui.planners.dovecot import names
 
+_TITLE = "Dovecot runs the script before all others"
 _HEADING = "# Written by conbool-tui; run conbool-tui to change it.\n"
 
 
@@ -28,14 +29,16 @@ def plan_dovecot(
         notices: what the admin should know beside.
     """
     directory = facts.config_directory
-    wanted: dict[str, tuple[Optional[bytes], str, str]] = {
+    wanted: dict[str, tuple[Optional[bytes], Step, str, str]] = {
         names.script(directory): (
             None if script is None else script.encode(),
+            Step.C,
             "Sieve script that runs before all others",
             "Released mail goes to the inbox and flagged mail to its folder, whatever scripts users have.",
         ),
         names.binary(directory): (
             None if script is None else compiled,
+            Step.C,
             "The script in compiled form",
             "The users that Dovecot delivers as cannot write it there themselves.",
         ),
@@ -43,13 +46,14 @@ def plan_dovecot(
             _activation(facts).encode()
             if script is not None and facts.activation != facts.config_file
             else None,
-            "Dovecot runs the script at delivery",
-            "It comes first; what ran before users' scripts until now runs after it.",
+            Step.D,
+            _TITLE,
+            "Released mail meets no other filter on its way to the inbox; what ran before users' scripts until now runs after ours.",
         ),
     }
     changes: list[Change] = []
     files: list[FileTarget] = []
-    for path, (after, title, reason) in wanted.items():
+    for path, (after, step, title, reason) in wanted.items():
         old = facts.files.get(path)
         before = None if old is None else old.data
         if before == after:
@@ -58,7 +62,7 @@ def plan_dovecot(
         changes.append(
             Change(
                 kind=ChangeKind.FILE,
-                step=Step.C,
+                step=step,
                 title=title,
                 reason=reason,
                 path=path,
@@ -96,8 +100,8 @@ def _plan_block(
     changes.append(
         Change(
             kind=ChangeKind.BLOCK,
-            step=Step.C,
-            title="Dovecot runs the script at delivery",
+            step=Step.D,
+            title=_TITLE,
             reason="It stands in dovecot.conf itself because nothing in conf.d could come first here.",
             path=facts.config_file,
             key=names.BLOCK,
