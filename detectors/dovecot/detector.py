@@ -146,6 +146,12 @@ def read_facts(host: Host) -> DovecotFacts:
 def read(host: Host, path: str) -> doveconf.Section:
     """The settings that are not defaults. Raises CheckFailedError: doveconf refuses the configuration; HostError."""
     result = host.run(["doveconf", "-n", "-c", path])
+    if not result.ok and "Permission denied" in result.error_text() and not host.is_root:
+        raise CheckFailedError(
+            f"Dovecot's configuration cannot be read without root: {_said(result.error_text())}",
+            "",
+            "Run the same command with sudo.",
+        )
     if not result.ok:
         raise CheckFailedError(
             f"doveconf refuses the configuration: {_said(result.error_text())}",
