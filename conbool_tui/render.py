@@ -157,7 +157,7 @@ def detect_text(facts: HostFacts) -> str:
                 lines.append(labelled(label, value))
         if detection.postfix is not None:
             lines.extend(_postfix_lines(detection.postfix))
-        if detection.dovecot is not None:
+        elif detection.dovecot is not None:
             lines.extend(_dovecot_lines(detection.dovecot))
         elif detection.mta is not None:
             lines.extend(_mta_lines(detection.mta))
@@ -166,6 +166,9 @@ def detect_text(facts: HostFacts) -> str:
         "nobody" if facts.listeners else "unknown (no listening socket can be seen)"
     )
     lines.append(labelled("port 25", owner, 0))
+    for one in facts.filters:
+        state = "running" if one.running else "not running"
+        lines.append(labelled("spam filter", f"{one.name} in {one.config_directory}, {state}", 0))
     if facts.firewall is not None:
         lines.extend(_firewall_lines(facts.firewall))
     lines.extend(labelled("note", note, 0) for note in facts.notes)
