@@ -14,14 +14,16 @@ import select
 import struct
 import termios
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.machine import Machine
 from tests.lab.postfix import PostfixMachine
 
 from .figures import Report, Sample, alternate
-from .processes import rounds
+from .processes import peak_memory, rounds
 
 LIMIT = 1.5
 LIBRARIES = "/usr/lib/conbool-tui"
@@ -59,8 +61,8 @@ def machine(bench_lab: Lab) -> PostfixMachine:
     return one
 
 
-def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float = 60) -> Sample:
-    """Seconds until ``text`` is on the terminal, and the bytes that took.
+def first_paint(machine: Machine, argv: Sequence[str], text: str, timeout: float = 60) -> Sample:
+    """Seconds until ``text`` is on the terminal, the bytes that took, and the largest memory (resident) until then.
 
     Raises:
         AssertionError: it never came; the message holds what did.
@@ -69,7 +71,7 @@ def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
     start = time.perf_counter()
-    process = machine.popen([program], env=environment, stdin=follower, stdout=follower, stderr=follower)
+    process = machine.popen(argv, env=environment, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
     raw = b""
     try:
@@ -80,10 +82,11 @@ def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float
             except OSError:
                 more = b""
             assert more, (
-                f"{program} did not show {text!r}:\n{_SEQUENCE.sub(b'', raw).decode('utf-8', 'replace')}"
+                f"{argv[0]} did not show {text!r}:\n{_SEQUENCE.sub(b'', raw).decode('utf-8', 'replace')}"
             )
             raw += more
-        return {"seconds": time.perf_counter() - start, "bytes": float(len(raw))}
+        seconds = time.perf_counter() - start
+        return {"seconds": seconds, "bytes": float(len(raw)), "memory": peak_memory(process.pid)}
     finally:
         machine.kill(process)
         os.close(leader)
@@ -91,10 +94,10 @@ def first_paint(machine: PostfixMachine, program: str, text: str, timeout: float
 
 def test_first_paint(machine: PostfixMachine, report: Report) -> None:
     def wizard() -> Sample:
-        return first_paint(machine, "conbool-tui", WIZARD_TEXT)
+        return first_paint(machine, ["conbool-tui"], WIZARD_TEXT)
 
     def one_widget() -> Sample:
-        return first_paint(machine, "one-widget", ONE_WIDGET_TEXT)
+        return first_paint(machine, ["one-widget"], ONE_WIDGET_TEXT)
 
     for program in (wizard, one_widget):
         program()

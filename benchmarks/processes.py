@@ -72,6 +72,18 @@ def memory(pid: int) -> float:
     return sum(kilobytes) / 1024
 
 
+def peak_memory(top: int) -> float:
+    """The largest resident memory so far of a process or one of its descendants, in bytes (proc(5), VmHWM)."""
+    peaks = [0]
+    for process in below(top):
+        try:
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        except OSError:
+            continue
+        peaks += [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+    return float(max(peaks))
+
+
 def init_of(machine: Machine) -> int:
     """The number of a machine's process 1 on this host: what its commands enter."""
     command = machine.command(["true"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Optional
 
 from conbool_tui.facts import Detection, MtaFacts
-from conbool_tui.planners.postfix.mta import mta_of
 
 
 def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
@@ -13,5 +12,8 @@ def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
     if detection is None:
         return None
     if detection.mta is None and detection.postfix is not None:
+        # The planners load when they are needed: the wizard's first picture must not wait for them.
+        from conbool_tui.planners.postfix.mta import mta_of
+
         return mta_of(detection.postfix)
     return detection.mta

@@ -5,8 +5,10 @@ umask 022
 
 # debootstrap, mount: the servers' disposable roots. iproute2: their network. tmux: the wizard in a real terminal.
 # procps, e2fsprogs, openssl, busybox: process lists, immutable files, certificates and a small shell in the tests.
-# gcc, libc6-dev: the small library that makes system calls fail in the tests. rpm: the .rpm.
-wanted=(busybox ca-certificates debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssl procps rpm tmux)
+# gcc, libc6-dev: the small library that makes system calls fail in the tests. rpm, dnf, createrepo-c: the .rpm, and who
+# solves its dependencies. lintian, rpmlint: judge the packages. locales: other alphabets. logrotate: reads our rule.
+wanted=(busybox ca-certificates createrepo-c debootstrap dnf e2fsprogs gcc iproute2 libc6-dev lintian locales logrotate
+    mount openssl procps rpm rpmlint tmux)
 
 if [ $# -gt 0 ]; then
     wanted=("$@")

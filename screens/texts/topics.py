@@ -16,6 +16,7 @@ KEYS = (
     "  F4               in a step: larger preview, and back",
     "  F1 or ?          this help",
     "  F10 or q         leave; asks when something would be lost",
+    "  Ctrl+L           paint the screen anew",
     "Signs",
     "  > is where you are. (*) and [x] are chosen. ( Label ) cannot be pressed now; press it to read why.",
 )

@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.cache import cache_dir, locked
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MACHINE = platform.machine()
+OTHER_MACHINE = {"x86_64": "aarch64", "aarch64": "x86_64"}[MACHINE]
 NEXT = "99.0.0"
 # Any moment will do; a commit's would make every commit a new package.
 MOMENT = "1700000000"
@@ -23,10 +25,16 @@ _INPUTS = ("conbool_tui", "screens", "detectors", "packaging", "CHANGELOG.md", "
 
 
 def build(
-    output: Path, *flags: str, checkout: Path = CHECKOUT, mask: int = 0o022, **environment: str
+    output: Path,
+    *flags: str,
+    checkout: Path = CHECKOUT,
+    machines: Sequence[str] = (MACHINE,),
+    mask: int = 0o022,
+    **environment: str,
 ) -> list[Path]:
-    """Build packages for this machine's processor into ``output``."""
-    argv = [sys.executable, str(checkout / "packaging/packages/build.py"), "--machine", MACHINE]
+    """Build packages for this machine's processor, unless others are named, into ``output``."""
+    argv = [sys.executable, str(checkout / "packaging/packages/build.py")]
+    argv += [word for machine in machines for word in ("--machine", machine)]
     done = subprocess.run(
         [*argv, "--quick", "--output", str(output), *flags],
         env={**os.environ, "SOURCE_DATE_EPOCH": MOMENT, **environment},

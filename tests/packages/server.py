@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Optional
@@ -42,9 +43,11 @@ class PackagedMachine(PostfixMachine):
         return self.shell(f"find {HOME} -name __pycache__ 2>/dev/null || true").split()
 
 
-def server(lab: Lab, suite: str, mounts: Optional[Mounts] = None) -> PackagedMachine:
-    """A running Postfix server of one release."""
-    one = lab.machine(PackagedMachine, postfix_spec(suite), mounts=mounts or Mounts())
+def server(
+    lab: Lab, suite: str, mounts: Optional[Mounts] = None, *, extra: Sequence[str] = ()
+) -> PackagedMachine:
+    """A running Postfix server of one release, with more Debian packages when named."""
+    one = lab.machine(PackagedMachine, postfix_spec(suite, extra=extra), mounts=mounts or Mounts())
     site = PostfixSite()
     one.set_up(site, lab.authority.issue(one.place.hostname))
     for domain in site.hosted:

@@ -49,7 +49,7 @@ def rpm_tree(rpm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_same_bytes_from_another_place_and_another_mood(deb: Path, rpm: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_from_another_place_and_another_mood(every_package: Path, tmp_path: Path) -> None:
     other = tmp_path / "another place" / "checkout"
     built.copy_checkout(other)
     for path in other.rglob("*"):
@@ -58,16 +58,38 @@ def test_the_same_bytes_from_another_place_and_another_mood(deb: Path, rpm: Path
     again = built.build(
         tmp_path / "out",
         checkout=other,
+        machines=(MACHINE, built.OTHER_MACHINE),
         mask=0o077,
         TZ="Asia/Tokyo",
         LC_ALL="C",
         PYTHONHASHSEED="4711",
         TMPDIR=str(tmp_path / "temporary"),
     )
-    assert [path.name for path in again] == sorted([deb.name, rpm.name])
+    assert len(again) == 4
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in again} == {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (deb, rpm)
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in every_package.iterdir()
     }
+
+
+def test_the_other_processor_gets_the_same_program_and_its_own_library(
+    every_package: Path, tree: Path, tmp_path: Path
+) -> None:
+    (package,) = every_package.glob({"x86_64": "*_arm64.deb", "aarch64": "*_amd64.deb"}[MACHINE])
+    said("dpkg-deb", "--extract", str(package), str(tmp_path))
+
+    def files(top: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+    here, there = files(tree), files(tmp_path)
+    assert set(here) == set(there)
+    library = f"{HOME}/vendor/psutil/_psutil_linux.abi3.so"
+    differ = {name for name in here if here[name] != there[name]}
+    metadata = {name for name in differ if name.endswith(".dist-info/WHEEL")}
+    assert differ - metadata == {library, f"{DOC}/sbom.cdx.json"}
+    # elf(5): e_machine is 62 for x86-64 and 183 for AArch64.
+    machines = {"x86_64": 62, "aarch64": 183}
+    assert int.from_bytes(here[library][18:20], "little") == machines[MACHINE]
+    assert int.from_bytes(there[library][18:20], "little") == machines[built.OTHER_MACHINE]
 
 
 def test_both_packages_install_the_same_program(tree: Path, rpm_tree: Path) -> None:

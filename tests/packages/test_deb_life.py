@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .server import CONFIG, HOME, LOGS, STATE, PackagedMachine, server
 
 pytestmark = pytest.mark.lab
 
+RULE = "/etc/logrotate.d/conbool-tui"
 OUT = "friend@outside-a.example"
 
 
@@ -90,15 +92,41 @@ def test_life_of_the_package(lab: Lab, suite: str, deb: Path, newer_deb: Path) -
         assert not machine.exists(gone), gone
 
 
+def rotate(machine: PackagedMachine, state: Path) -> None:
+    """What this host's logrotate does with the machine's rule, at once."""
+    rule = state.with_suffix(".conf")
+    rule.write_text(machine.read_text(RULE).replace(LOGS, str(machine.path(LOGS))))
+    argv = ["logrotate", "--force", "--state", str(state), str(rule)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr
+
+
+def logs_are_rotated(lab: Lab, machine: PackagedMachine, folder: Path) -> None:
+    """The log goes on in a new file that only root may read, and old ones are compressed."""
+    apply_answers(lab, machine)
+    rotate(machine, folder / "state")
+    assert not machine.exists(f"{LOGS}/conbool-tui.log")
+    assert machine.conbool("undo", "--yes").returncode == 0
+    rotate(machine, folder / "state")
+    apply_answers(lab, machine)
+    found = machine.shell(f"cd {LOGS} && stat -c '%n %a %U' conbool-tui.log*").splitlines()
+    assert found == [f"conbool-tui.log{end} 600 root" for end in ("", ".1", ".2.gz")]
+    assert machine.conbool("undo", "--yes").returncode == 0
+
+
 one_server = pytest.mark.parametrize(
     "suite", [pytest.param(ONE, marks=pytest.mark.xdist_group(f"deb-countdown-{ONE}"))]
 )
 
 
 @one_server
-def test_a_countdown_goes_on_when_the_package_is_removed(lab: Lab, suite: str, deb: Path) -> None:
+def test_a_countdown_goes_on_when_the_package_is_removed(
+    lab: Lab, suite: str, deb: Path, tmp_path: Path
+) -> None:
     machine = server(lab, suite)
     machine.install(deb)
+    logs_are_rotated(lab, machine, tmp_path)
     inbound = {"relay_host": machine.place.hostname, "restrict_port_25": True, "firewall": "none"}
 
     def configuration() -> tuple[bytes, bytes]:

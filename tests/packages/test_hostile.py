@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ ENVIRONMENT = {
 @pytest.fixture(scope="module")
 def machine(module_lab: Lab, suite: str, deb: Path) -> PackagedMachine:
     """A server with the package and a folder full of traps that everybody may write."""
-    one = server(module_lab, suite)
+    one = server(module_lab, suite, extra=("sudo",))
     one.install(deb)
     for name in NAMES:
         one.write(f"{TRAPS}/{name}.py", TRAP, 0o666)
@@ -65,6 +66,19 @@ def machine(module_lab: Lab, suite: str, deb: Path) -> PackagedMachine:
         for name in NAMES:
             one.write(f"{place}/{name}.py", TRAP)
     return one
+
+
+LIBRARY_TRAP = """
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((constructor)) static void spring(void)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/srv/loaded/%d", (int) getuid());
+    FILE *mark = fopen(name, "w");
+    if (mark) fclose(mark);
+}
+"""
 
 
 def trapped(machine: PackagedMachine, *arguments: str) -> str:
@@ -124,6 +138,30 @@ def test_wizard_opens_and_runs_no_foreign_code(machine: PackagedMachine) -> None
     finally:
         terminal.close()
     assert not machine.exists(SPRUNG), machine.read_text(SPRUNG)
+
+
+def test_libraries_are_kept_out_where_sudo_keeps_them_out(machine: PackagedMachine, tmp_path: Path) -> None:
+    """LD_PRELOAD and LD_LIBRARY_PATH: whoever becomes root by sudo brings none."""
+    source, library = tmp_path / "trap.c", tmp_path / "trap.so"
+    source.write_text(LIBRARY_TRAP)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    machine.write(f"{TRAPS}/libtrap.so", library.read_bytes(), 0o755)
+    machine.shell("mkdir -m 1777 /srv/loaded")
+    machine.write("/etc/sudoers.d/alice", "alice ALL=(root) NOPASSWD: /usr/bin/conbool-tui\n", 0o440)
+    # Without a slash in its name it is found by LD_LIBRARY_PATH alone.
+    environment = {**ENVIRONMENT, "LD_LIBRARY_PATH": TRAPS, "LD_PRELOAD": "libtrap.so"}
+    assignments = [f"{name}={value}" for name, value in environment.items()]
+    forget(machine)
+    done = machine.run(
+        ["env", *assignments, "sudo", "-n", "conbool-tui", "detect", "--json"], user="alice", cwd=TRAPS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "postfix" in done.stdout
+    assert not machine.exists("/srv/loaded/0")
+    assert not machine.exists(SPRUNG), machine.read_text(SPRUNG)
+    # The trap works: root's own environment is root's own affair.
+    machine.run(["env", *assignments, "/bin/true"])
+    assert machine.exists("/srv/loaded/0")
 
 
 def test_unprivileged_users_leave_nothing_behind(machine: PackagedMachine) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -27,13 +27,16 @@ STEPS = tuple(f"Step {number} of 11" for number in range(2, 8))
 
 
 class Terminal:
-    """The program on a terminal (of 80x24, unless told otherwise), with an emulator that reads what it writes."""
+    """The program over the false session, or a command, on a terminal (of 80x24, unless told otherwise), with an emulator
+    that reads what it writes.
+    """
 
     def __init__(
         self,
         *arguments: str,
         environment: Optional[dict[str, str]] = None,
         size: tuple[int, int] = (80, 24),
+        command: Sequence[str] = (),
     ) -> None:
         self.master, slave = pty.openpty()
         columns, rows = size
@@ -43,7 +46,7 @@ class Terminal:
         env = {key: value for key, value in os.environ.items() if key not in kept_out}
         env.update({"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}, **(environment or {}))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.tui.demo", *arguments],
+            list(command) or [sys.executable, "-m", "tests.tui.demo", *arguments],
             cwd=ROOT,
             env=env,
             stdin=slave,

@@ -147,13 +147,3 @@ def test_keys_that_are_no_utf_8_are_passed_over(terminals: list[Terminal]) -> No
     terminal.until("mail.conbool.comx")
     assert terminal.process.poll() is None
     assert terminal.raw.isascii()
-
-
-ABROAD = ["C", "POSIX", "de_DE.ISO-8859-1", "de_DE", "de_DE@euro", ""]
-
-
-@pytest.mark.parametrize("name", ABROAD)
-def test_other_alphabets_get_ascii(terminals: list[Terminal], name: str) -> None:
-    terminal = open_wizard(terminals, LANG=name)
-    assert "OK  Postfix" in terminal.text()
-    assert terminal.raw.isascii()
