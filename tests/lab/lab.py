@@ -16,7 +16,8 @@ from .machine import Machine, Mounts, Place
 from .messages import Message
 from .netns import Namespace, ip_batch, remove_leftovers
 from .postfix import PostfixMachine, PostfixSite
-from .roots import RootSpec, postfix_spec
+from .roots import RootSpec, postfix_spec, sendmail_spec
+from .sendmail import SendmailMachine, SendmailSite
 from .sinks import Sink, SinkSpec
 
 M = TypeVar("M", bound=Machine)
@@ -229,6 +230,28 @@ class Lab:
             new.start()
         return new
 
+    def sendmail(
+        self,
+        suite: str = "bookworm",
+        site: Optional[SendmailSite] = None,
+        *,
+        start: bool = True,
+        extra_packages: Sequence[str] = (),
+        hostname: str = "",
+    ) -> SendmailMachine:
+        """A machine with Sendmail, set up as ``site`` says and running; suites bookworm (8.17) and trixie (8.18)."""
+        site = site or SendmailSite()
+        new = self.machine(SendmailMachine, sendmail_spec(suite, extra=extra_packages), hostname)
+        new.set_up(site, self.authority.issue(new.place.hostname))
+        for domain in site.hosted:
+            self.dns.zone.set(domain, "MX", "10 in.conbool.com.")
+        # Sendmail asks whether a sender's domain exists.
+        for domain in ("elsewhere.example", "sub.example.com"):
+            self.dns.zone.set(domain, "MX", "10 mx.outside-b.example.")
+        if start:
+            new.start()
+        return new
+
     # -- mail
 
     def send(
@@ -363,7 +386,7 @@ class Lab:
         """The queues and the ends of the logs of all machines, for a failed test's message."""
         lines = []
         for one in self.machines:
-            if isinstance(one, PostfixMachine):
+            if isinstance(one, (PostfixMachine, SendmailMachine)):
                 lines.append(f"--- {one.place.hostname}: queue")
                 lines += [str(entry) for entry in one.queue()]
                 lines.append(f"--- {one.place.hostname}: log")
@@ -384,7 +407,7 @@ class Lab:
             "conbool_networks": [CONBOOL_NETWORK4, CONBOOL_NETWORK6],
             "inbound": {"relay_host": one.place.hostname},
         }
-        if isinstance(one, PostfixMachine):
+        if isinstance(one, (PostfixMachine, SendmailMachine)):
             answers["domains"] = one.site.hosted
         answers.update(changes)
         return answers
