@@ -14,6 +14,7 @@ from conbool_tui.transaction import record as records
 from conbool_tui.transaction.accepted import load_accepted
 from conbool_tui.transaction.apply import waits
 from conbool_tui.transaction.asked import Asked, still_meant
+from conbool_tui.transaction.generated import generated_paths, take_back_generated
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.key_values import values_of
 from conbool_tui.transaction.lineage import bases_instead, set_by_later, set_later, shared_keys
@@ -137,6 +138,8 @@ def find_conflicts(
     wishes = _wishes(store, record, {})
     found = [*_Rules(host, record, lambda name: live_for(host, name), wishes).conflicts]
     for item in record.entries:
+        if item.path in generated_paths(record):
+            continue
         found.extend(_merged(host, record, item, wishes)[1].conflicts)
     return _with_later(store, record, found)
 
@@ -180,6 +183,8 @@ def _take_back(tools: Tools, old: Record, choices: Choices, asked: Asked) -> Rec
         meant = still_meant(tools.host, old, tools.live, choices, asked)
         wishes = _wishes(tools.store, old, meant)
         entries, conflicts = _entries(tools.host, old, wishes)
+        made, edited = take_back_generated(tools.host, tools.system, old, entries, wishes)
+        entries, conflicts = entries + made, [*conflicts, *edited]
         rules = _Rules(tools.host, old, tools.live, wishes)
         found = _with_later(tools.store, old, [*rules.conflicts, *conflicts])
     if found:
@@ -281,7 +286,10 @@ class _Rules:
 def _entries(host: Host, old: Record, wishes: Wishes) -> tuple[tuple[FileEntry, ...], list[Conflict]]:
     conflicts: list[Conflict] = []
     entries: list[FileEntry] = []
+    generated = generated_paths(old)
     for item in old.entries:
+        if item.path in generated:
+            continue
         data, merged = _merged(host, old, item, wishes)
         conflicts.extend(merged.conflicts)
         if merged.conflicts or merged.data == data:
@@ -319,6 +327,7 @@ def _inverse(
     plan: Plan, entries: tuple[FileEntry, ...], rules: tuple[LiveTarget, ...], ports: tuple[int, ...]
 ) -> Plan:
     done = Record("", plan, entries, ())
+    generated = {target.path for target in plan.files if target.generated}
     changes = []
     for change in reversed(plan.changes):
         if change.kind is ChangeKind.FIREWALL:
@@ -335,6 +344,7 @@ def _inverse(
             None if entry.before is None else entry.before.data,
             None if entry.after is None else entry.after.data,
             0o644 if entry.after is None else entry.after.mode,
+            entry.path in generated,
         )
         for entry in entries
     )

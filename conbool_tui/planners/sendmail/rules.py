@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 MARKS = ("{conbool_skip}", "{conbool_rel}", "{conbool_spam}")
 PORT_25 = "25"
@@ -36,6 +37,7 @@ class Rules:
         local: whether this server's own networks and commands are believed.
         hand_back: whether Conbool may relay for hosted senders.
         closed: whether port 25 refuses strangers, and Conbool without TLS.
+        calendar_method: whether the method of a calendar message can be asked for (MAP_REGEX); else every one counts.
         peer_name: name required in Conbool's client certificate; empty for none.
         altnames: whether names in subjectAltName count (_FFR_TLS_ALTNAMES); else only the subject's common name.
         ca_file, ca_path: what is defined when the host has none of its own, or when one was asked for.
@@ -51,13 +53,14 @@ class Rules:
     released: str
     spam: Sequence[str]
     domains: Sequence[str]
-    scope: Sequence[str] | None
+    scope: Optional[Sequence[str]]
     networks: Sequence[str]
     extra: Sequence[str]
     local: bool
     hand_back: bool
     closed: bool
     peer_name: str
+    calendar_method: bool
     altnames: bool
     ca_file: str
     ca_path: str
@@ -74,8 +77,10 @@ def block(rules: Rules) -> str:
 
 
 def quoted(text: str) -> str:
-    """``text`` so that m4 passes it on as it is. It must not hold m4's quotes."""
-    return f"`{text}'"
+    """``text`` so that m4 passes it on as it is."""
+    if "'" not in text and "`" not in text:
+        return f"`{text}'"
+    return f"changequote(<<<,>>>)dnl\n<<<{text}>>>\nchangequote(`,')dnl"
 
 
 def _define(name: str, value: str) -> str:
@@ -110,7 +115,8 @@ def _marks(rules: Rules) -> list[str]:
     if rules.altnames:
         lines.append("O SetCertAltnames=true")
     lines.append("Kconbool_set macro")
-    lines.append("Kconbool_method regex -aFOUND ^method=")
+    if rules.calendar_method:
+        lines.append("Kconbool_method regex -aFOUND ^method=")
     lines.append("C{persistentMacros}" + " ".join(MARKS))
     lines += _class("ConboolDomain", rules.domains)
     lines += _class("ConboolScope", rules.scope or ())
@@ -127,7 +133,7 @@ def _marks(rules: Rules) -> list[str]:
 
 def _class(name: str, members: Sequence[str]) -> list[str]:
     """Each member on a line of its own, so that a difference shows what came and went."""
-    return [quoted(f"C{{{name}}}{member}") for member in members]
+    return [quoted(f"C{{{name}}}{member.replace('$', '$$')}") for member in members]
 
 
 def _routing(rules: Rules) -> list[str]:
@@ -170,7 +176,6 @@ def _own(rules: Rules) -> list[str]:
         "R$*\t$: [ $&{client_addr} ]",
         "R$=w\t$@ OK",
         "R$*\t$@ NO",
-        # A host that may send without a login: by address only.
         "SConboolLoopback",
         "R$*\t$: $&{client_addr}",
         "R$@\t$@ OK",
@@ -228,12 +233,21 @@ def _header_checks(rules: Rules) -> list[str]:
         "SConboolFlag",
         "Ryes\t$: $>ConboolMark spam",
         "R$*\t$@ OK",
-        # RFC 6047: an iTIP message has a method. Quoted text is one token, so a file name cannot hold it.
+        *_calendar(rules),
+    ]
+
+
+def _calendar(rules: Rules) -> list[str]:
+    """RFC 6047: an iTIP message has a method. A quoted text is one token, so a file name cannot hold one."""
+    mark = "$: $(conbool_set {conbool_skip} $@ calendar $)"
+    if not rules.calendar_method:
+        return ["SConboolCalendar", f"Rtext / calendar $*\t{mark}", "R$*\t$@ OK"]
+    return [
         "SConboolCalendar",
         "Rtext / calendar $*\t$: <NO> $1",
         "R<NO> $* ; method $*\t$: <FOUND>",
         "R<NO> $* ; $- $*\t<$(conbool_method $2 $: NO $)> $3",
-        "R<FOUND> $*\t$: $(conbool_set {conbool_skip} $@ calendar $)",
+        f"R<FOUND> $*\t{mark}",
         "R$*\t$@ OK",
     ]
 

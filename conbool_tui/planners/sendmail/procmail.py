@@ -1,0 +1,47 @@
+"""Flagged mail goes to a folder, by a block at the end of /etc/procmailrc (procmailrc(5))."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from conbool_tui import text_blocks
+from conbool_tui.answers import Answers
+from conbool_tui.facts_sendmail import SendmailFacts
+
+PROCMAILRC = "/etc/procmailrc"
+SPAM_BLOCK = "spam"
+_DEFAULT = re.compile(r"^\s*DEFAULT\s*=\s*[\"']?(\S+?)[\"']?\s*$", re.M)
+
+
+def folder_of(facts: SendmailFacts, folder: str) -> str:
+    """Where procmail puts a folder: beside the inbox of a Maildir, else as a mailbox file below ~/mail."""
+    found = facts.files.get(PROCMAILRC)
+    data = b"" if found is None else found.data
+    if text_blocks.get(data, SPAM_BLOCK) is not None:
+        data = text_blocks.put(data, SPAM_BLOCK, None)
+    places = _DEFAULT.findall(data.decode("utf-8", "replace"))
+    if places and places[-1].endswith("/"):
+        return f"{places[-1]}.{folder.replace('/', '.')}/"
+    return f"$HOME/mail/{folder}"
+
+
+def spam_block(facts: SendmailFacts, answers: Answers) -> str:
+    """The rule: flagged mail that was not released goes to the folder. procmail compares header names and values without case."""
+    flags = "|".join(answers.markers.spam)
+    folder = folder_of(facts, answers.spam.folder)
+    parent = "" if folder.endswith("/") else "MAKE=`mkdir -p $HOME/mail`\n"
+    return (
+        "DROPPRIVS=yes\n"
+        f"{parent}"
+        ":0\n"
+        f"* ^({flags}):[ \t]*YES[ \t]*$\n"
+        f"* ! ^{answers.markers.released}:[ \t]*yes[ \t]*$\n"
+        f'"{folder}"\n'
+    )
+
+
+def before(facts: SendmailFacts) -> Optional[bytes]:
+    """The file now, None when it is not there."""
+    found = facts.files.get(PROCMAILRC)
+    return None if found is None else found.data
