@@ -11,6 +11,7 @@ A macro is never deleted but set to empty: an unset one is looked up in the enve
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -83,6 +84,14 @@ def quoted(text: str) -> str:
     return f"changequote(<<<,>>>)dnl\n<<<{text}>>>\nchangequote(`,')dnl"
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _define(name: str, value: str) -> str:
     return f"define(`{name}', `{value}')dnl"
 
@@ -95,6 +104,8 @@ def _settings(rules: Rules) -> list[str]:
         lines.append(_define("confCACERT_PATH", rules.ca_path))
     if rules.ca_file:
         lines.append(_define("confCACERT", rules.ca_file))
+    # The AUTH parameter of MAIL only after a login of one's own: not every server takes it (cf/README, confAUTH_OPTIONS).
+    lines.append("define(`confAUTH_OPTIONS', defn(`confAUTH_OPTIONS')`A')dnl")
     if rules.altnames:
         lines.append(_define("_FFR_TLS_ALTNAMES", "1"))
     if rules.open_loopback:
@@ -356,7 +367,8 @@ def _envelope(rules: Rules) -> list[str]:
 
 
 def _smart_host_tls(rules: Rules) -> list[str]:
-    host, name = rules.host, rules.name
+    name = rules.name
+    host = f"[{rules.host}]" if _is_address(rules.host) else rules.host
     return [
         # Input: a name, and what is passed on. {cn_subject} and the class are the peer's.
         "SConboolName",
@@ -376,18 +388,32 @@ def _smart_host_tls(rules: Rules) -> list[str]:
         ),
         "R$&{cn_subject} $| $*\t$@ OK $| $1",
         "R$* $| $*\t$@ NO $| $2",
+        # Is this the smart host's server? Sendmail names a server as the name service does, behind a CNAME.
+        "SConboolServer",
+        f"R$*\t$: {host}",
+        "R$&{server_name}\t$@ SAME",
+        *(
+            []
+            if host.startswith("[")
+            else [f"R$*\t$: $[ {host} $: {host} $]", "R$+.\t$: $1", "R$&{server_name}\t$@ ALIAS"]
+        ),
+        "R$*\t$@ NO",
         "LOCAL_TLS_SERVER",
-        "R$*\t$: $&{server_name}",
-        f"R{host}\t$: $>ConboolName {name} $| x",
-        f"R{host}.\t$: $>ConboolName {name} $| x",
+        "R$*\t$: $>ConboolServer",
+        "RNO\t$@ OK",
+        f"R$*\t$: $>ConboolName {name} $| x",
         f'RNO $| $*\t$#error $@ 4.7.0 $: "403 No verified TLS with the name {name}: verify=" $&{{verify}} ", CN=" $&{{cn_subject}}',
         "R$*\t$@ OK",
-        # What is meant for the smart host is given to nobody else, such as a fallback relay.
+        # What is meant for the smart host is given to nobody else, such as a fallback relay. A connection that is used again
+        # was checked under its own name; behind a CNAME, which may change, the name is looked at once more.
         "LOCAL_TLS_RCPT",
-        "R$*\t$: $&{conbool_via} $| $&{server_name}",
-        f"RYES $| {host}\t$@ OK",
-        f"RYES $| {host}.\t$@ OK",
-        f'RYES $| $*\t$#error $@ 4.7.0 $: "450 only {host} may take this mail"',
+        "R$*\t$: $&{conbool_via}",
+        "RYES\t$: YES $>ConboolServer",
+        "RYES SAME\t$@ OK",
+        f"RYES ALIAS\t$: YES $>ConboolName {name} $| x",
+        "RYES OK $| $*\t$@ OK",
+        f'RYES $*\t$#error $@ 4.7.0 $: "450 only {rules.host} may take this mail, with the name {name}: verify=" $&{{verify}} ", CN=" '
+        "$&{cn_subject}",
         "R$*\t$@ OK",
     ]
 
@@ -397,9 +423,9 @@ def _client_certificate(rules: Rules) -> list[str]:
     return [
         "LOCAL_RULESETS",
         "Stls_clt_features",
-        f"R{rules.host} $| $*\t$@ {answer}",
-        f"R{rules.host}. $| $*\t$@ {answer}",
-        'R$*\t$@ ""',
+        "R$*\t$: $>ConboolServer",
+        'RNO\t$@ ""',
+        f"R$*\t$@ {answer}",
     ]
 
 
