@@ -20,7 +20,7 @@ from conbool_tui.systems.sendmail_build import ENDINGS, SendmailBuild
 from detectors.sendmail.program import answered
 
 # What our block says itself; everything else must be as before.
-_OURS = frozenset(("CACertFile", "CACertPath", "SetCertAltnames", "AuthOptions"))
+_OURS = frozenset(("CACertFile", "CACertPath", "SetCertAltnames"))
 _MEMBER = re.compile(r"^`?C\{(Conbool\w+)\}(\S+?)'?$", re.M)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional, TypeVar, Union
 
 from . import client, machine
@@ -311,6 +313,21 @@ class Lab:
             auth=auth,
             timeout=timeout,
         )
+
+    @contextmanager
+    def session(self, to: Machine, source: str = "", *, port: int = 25, tls: bool = False) -> Iterator[smtplib.SMTP]:
+        """A client connected to a machine that has greeted, for several transactions; it quits at the end."""
+        client = smtplib.SMTP(timeout=60, local_hostname="client.lab.invalid")
+        client._host = to.place.hostname  # type: ignore[attr-defined]
+        client.sock = self.connect(source or to.place.neighbour4, to.place.ipv4, port)
+        client.file = None
+        client.getreply()
+        client.ehlo()
+        if tls:
+            client.starttls(context=self.authority.client_context(None))
+            client.ehlo()
+        yield client
+        client.quit()
 
     def where(self, token: Union[str, Message]) -> list[str]:
         """Every place a message reached, sorted: ``conbool`` for a sink, ``mx1:alice`` for a mailbox.

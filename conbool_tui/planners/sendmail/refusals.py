@@ -10,7 +10,14 @@ from conbool_tui.errors import CheckFailedError, UsageError
 from conbool_tui.facts_sendmail import SendmailFacts
 from conbool_tui.sendmail_config import Named
 
-_HOOKS = ("Local_check_relay", "Local_check_mail", "Local_check_rcpt", "Local_tls_server", "Local_tls_rcpt")
+_HOOKS = (
+    "Local_check_relay",
+    "Local_check_mail",
+    "Local_check_rcpt",
+    "Local_tls_server",
+    "Local_tls_rcpt",
+    "check_eoh",
+)
 _NEEDED = ("EnvFromSMTP", "HdrFromSMTP", "EnvToSMTP", "CanonAddr", "ParseRecipient")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-MARKS = ("{conbool_skip}", "{conbool_rel}", "{conbool_spam}")
+MARKS = ("{conbool_skip}", "{conbool_rel}", "{conbool_spam}", "{conbool_read}")
 PORT_25 = "25"
 SUBMISSION_PORTS = ("587", "465")
 REFUSAL = "550 5.7.1 This port takes mail from Conbool only"
@@ -104,8 +104,6 @@ def _settings(rules: Rules) -> list[str]:
         lines.append(_define("confCACERT_PATH", rules.ca_path))
     if rules.ca_file:
         lines.append(_define("confCACERT", rules.ca_file))
-    # The AUTH parameter of MAIL only after a login of one's own: not every server takes it (cf/README, confAUTH_OPTIONS).
-    lines.append("define(`confAUTH_OPTIONS', defn(`confAUTH_OPTIONS')`A')dnl")
     if rules.altnames:
         lines.append(_define("_FFR_TLS_ALTNAMES", "1"))
     if rules.open_loopback:
@@ -235,31 +233,33 @@ def _header_checks(rules: Rules) -> list[str]:
         "R<> spam\t$@ $(conbool_set {conbool_spam} $@ YES $)",
         "Runspam\t$@ $(conbool_set {conbool_spam} $@ $)",
         "R$*\t$@",
-        "SConboolLoop",
-        "Rtrue\t$: $>ConboolMark loop",
+        *_header_check("ConboolLoop", ["Rtrue\t$: $>ConboolMark loop"]),
+        *_header_check("ConboolReleased", ["Ryes\t$: $>ConboolMark released"]),
+        *_header_check("ConboolFlag", ["Ryes\t$: $>ConboolMark spam"]),
+        *_header_check("ConboolCalendar", _calendar(rules)),
+        # When a delivery converts MIME, the headers of parts and of attached messages are checked, too (mime.c); by then the message's
+        # own ones have all been read.
+        "Scheck_eoh",
+        "R$*\t$: $(conbool_set {conbool_read} $@ YES $)",
         "R$*\t$@ OK",
-        "SConboolReleased",
-        "Ryes\t$: $>ConboolMark released",
-        "R$*\t$@ OK",
-        "SConboolFlag",
-        "Ryes\t$: $>ConboolMark spam",
-        "R$*\t$@ OK",
-        *_calendar(rules),
     ]
+
+
+def _header_check(name: str, rules: Sequence[str]) -> list[str]:
+    """A ruleset for a header of the message itself."""
+    return [f"S{name}", "R$*\t$: <$&{conbool_read}> $1", "R<$+> $*\t$@ OK", "R<> $*\t$: $1", *rules, "R$*\t$@ OK"]
 
 
 def _calendar(rules: Rules) -> list[str]:
     """RFC 6047: an iTIP message has a method. A quoted text is one token, so a file name cannot hold one."""
     mark = "$: $(conbool_set {conbool_skip} $@ calendar $)"
     if not rules.calendar_method:
-        return ["SConboolCalendar", f"Rtext / calendar $*\t{mark}", "R$*\t$@ OK"]
+        return [f"Rtext / calendar $*\t{mark}"]
     return [
-        "SConboolCalendar",
         "Rtext / calendar $*\t$: <NO> $1",
         "R<NO> $* ; method $*\t$: <FOUND>",
         "R<NO> $* ; $- $*\t<$(conbool_method $2 $: NO $)> $3",
         f"R<FOUND> $*\t{mark}",
-        "R$*\t$@ OK",
     ]
 
 
