@@ -30,18 +30,17 @@ def spam_block(facts: SendmailFacts, answers: Answers) -> str:
     """The rule: flagged mail that was not released goes to the folder. procmail compares header names and values without case."""
     flags = "|".join(answers.markers.spam)
     folder = folder_of(facts, answers.spam.folder)
-    parent = "" if folder.endswith("/") else "MAKE=`mkdir -p $HOME/mail`\n"
+    # A mailbox file is locked; a Maildir needs none. Procmail makes the last folder of a path only.
+    parent, lock = folder.rstrip("/").rpartition("/")[0], "" if folder.endswith("/") else ":"
     return (
         "DROPPRIVS=yes\n"
-        f"{parent}"
         ":0\n"
         f"* ^({flags}):[ \t]*YES[ \t]*$\n"
         f"* ! ^{answers.markers.released}:[ \t]*yes[ \t]*$\n"
+        "{\n"
+        f'MADE=`mkdir -p "{parent}"`\n'
+        f":0{lock}\n"
         f'"{folder}"\n'
+        "}\n"
     )
 
-
-def before(facts: SendmailFacts) -> Optional[bytes]:
-    """The file now, None when it is not there."""
-    found = facts.files.get(PROCMAILRC)
-    return None if found is None else found.data
