@@ -47,7 +47,7 @@ class SendmailFacts:
         cf: path of sendmail.cf.
         pid_file: the daemon's.
         files: sendmail.mc, the access map's text, procmailrc, by path; absent files are left out.
-        build_error: why m4 cannot build sendmail.cf from sendmail.mc, empty when it can.
+        build_error: why m4 cannot build sendmail.cf from sendmail.mc, empty when it can; ``build_remedy``: what to do.
         drift: lines in which sendmail.cf differs from what sendmail.mc gives.
         options, rulesets, headers, mailers: see ``sendmail_config.CfFile``.
         features: words for what is switched on: access, mailertable, virtusertable, greet_pause, rate, connections.
@@ -65,6 +65,7 @@ class SendmailFacts:
     pid_file: str
     files: Mapping[str, FileText]
     build_error: str
+    build_remedy: str
     drift: tuple[str, ...]
     options: Mapping[str, str]
     rulesets: Mapping[str, Named]

@@ -100,12 +100,7 @@ class SendmailSystem:
         result = self._host.run(["kill", "-HUP", str(pid)])
         if not result.ok:
             return [Problem("Sendmail's daemon took no signal", result.error_text())]
-        deadline = time.monotonic() + _PATIENCE
-        while self._pid() in (pid, None):
-            if time.monotonic() > deadline:
-                return [Problem("Sendmail did not come back after SIGHUP", "; ".join(self._complaints()[:3]))]
-            time.sleep(_PAUSE)
-        return []
+        return self._came_back(pid)
 
     def start(self) -> list[Problem]:
         """Through systemd, else its init script, else the program itself."""
@@ -118,7 +113,7 @@ class SendmailSystem:
             program = self._program()
             result = self._host.run([program.path if program else "sendmail", "-bd", "-q15m"], timeout=120)
         if result.ok:
-            return []
+            return self._came_back(0) if self._host.live else []
         return [Problem(f"`{self._start_command()}` failed", result.error_text()[-300:])]
 
     def health(self, plan: Plan) -> list[Problem]:
@@ -148,6 +143,23 @@ class SendmailSystem:
                     found[address] = found.get(address, True) and well
                     break
         return [address for address, well in found.items() if well]
+
+    def _came_back(self, old: int) -> list[Problem]:
+        """Wait for the new daemon: a second signal before it is ready would end it."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            pid = self._pid()
+            if pid not in (old, None) and self._accepting(pid):
+                return []
+            if time.monotonic() > deadline:
+                return [Problem("Sendmail did not come back after SIGHUP", "; ".join(self._complaints()[:3]))]
+            time.sleep(_PAUSE)
+
+    def _accepting(self, pid: Optional[int]) -> bool:
+        """Whether the daemon says in its title that it serves: "accepting connections"."""
+        return any(
+            "accepting connections" in " ".join(process.command) for process in self._host.processes() if process.pid == pid
+        )
 
     # --- details ---------------------------------------------------------------------------------------
 

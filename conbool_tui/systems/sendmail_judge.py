@@ -46,7 +46,7 @@ def judge(host: Host, program: str, build: SendmailBuild, files: Mapping[str, Op
         if not problems and source is not None:
             block = text_blocks.get(source, BLOCK_ID)
             if block is not None:
-                problems = _decisions(host, program, place, block)
+                problems = _parts(build.cf, text, block) or _decisions(host, program, place, block)
         return problems
 
 
@@ -68,6 +68,19 @@ def _other_options(host: Host, cf: str, text: str) -> list[Problem]:
         Problem(f"The option {name} would change although the plan does not name it", after.options.get(name, "(not set)"))
         for name in sorted(names - _OURS)
     ]
+
+
+def _parts(cf: str, text: str, block: str) -> list[Problem]:
+    """Everything that our rules name is there: Sendmail does not say so when it is not."""
+    found = parse_cf(text)
+    named = set(re.findall(r'\$>"?(\w+)"?', block)) | {"ConboolEnvFrom", "HdrFromSMTP"}
+    problems = [
+        Problem(f"{cf} would have no ruleset {name}") for name in sorted(named) if name not in found.rulesets and name not in ("A", "D")
+    ]
+    mailer = found.mailers.get("conbool")
+    if mailer is None or "S=ConboolEnvFrom/HdrFromSMTP" not in mailer.text or "{conbool_via}" not in mailer.text:
+        problems.append(Problem(f"{cf} would have no mailer conbool with its rules"))
+    return problems
 
 
 def _decisions(host: Host, program: str, place: str, block: str) -> list[Problem]:

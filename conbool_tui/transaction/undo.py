@@ -122,9 +122,18 @@ def undo_change(
 
 
 def find_conflicts(
-    host: Host, state_dir: str, change_id: Optional[str] = None, *, live_for: LiveFor = real_live
+    host: Host,
+    state_dir: str,
+    change_id: Optional[str] = None,
+    *,
+    live_for: LiveFor = real_live,
+    system_for: Optional[SystemFor] = None,
 ) -> tuple[Conflict, ...]:
     """What an undo would have to ask about; read only. Nothing is asked about a change without an end: it is rolled back.
+
+    Args:
+        live_for: gives the driver of a live target.
+        system_for: gives the mail system a change belongs to; without it files that such a system generates are not looked at.
 
     Raises:
         UsageError: no such change, or it is not applied.
@@ -141,6 +150,9 @@ def find_conflicts(
         if item.path in generated_paths(record):
             continue
         found.extend(_merged(host, record, item, wishes)[1].conflicts)
+    if generated_paths(record) and system_for is not None and not found:
+        sources, _ = _entries(host, record, wishes)
+        found.extend(take_back_generated(host, system_for(record.target), record, sources, wishes)[1])
     return _with_later(store, record, found)
 
 

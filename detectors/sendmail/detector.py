@@ -82,7 +82,7 @@ def _judged(host: Host, facts: SendmailFacts) -> Detection:
             Outcome.BROKEN,
             f"Sendmail {facts.version} in {facts.config_directory} is broken.",
             facts.build_error,
-            f"Repair {facts.source} until `m4 {facts.source} > /dev/null` is silent.",
+            facts.build_remedy,
             sendmail=facts,
         )
     count = len(facts.domains.all())
@@ -102,6 +102,7 @@ class _Built:
 
     cf: CfFile
     error: str
+    remedy: str
     drift: tuple[str, ...]
 
 
@@ -150,6 +151,7 @@ def read_facts(host: Host, program: Program) -> SendmailFacts:
         pid_file=cf.options.get("PidFile") or program.pid_file,
         files=files,
         build_error=built.error,
+        build_remedy=built.remedy,
         drift=built.drift,
         options=cf.options,
         rulesets=cf.rulesets,
@@ -183,16 +185,16 @@ def read_facts(host: Host, program: Program) -> SendmailFacts:
 def _built(host: Host, source: str, files: Mapping[str, FileText], live: str) -> _Built:
     """The configuration without our block, and how the live sendmail.cf differs from what its source gives."""
     if source not in files:
-        return _Built(parse_cf(live), "", ())
+        return _Built(parse_cf(live), "", "", ())
     data = files[source].data
     try:
         whole = m4_output(host, source, data).decode("utf-8", "replace")
         own = data if text_blocks.get(data, BLOCK_ID) is None else text_blocks.put(data, BLOCK_ID, None)
         base = whole if own == data else m4_output(host, source, own).decode("utf-8", "replace")
     except ConboolError as error:
-        return _Built(parse_cf(live), f"{error.what} {error.why}".strip(), ())
+        return _Built(parse_cf(live), f"{error.what} {error.why}".strip(), error.todo, ())
     found = differences(live, whole)
-    return _Built(parse_cf(base), "", tuple(found[:_DRIFT_SHOWN]))
+    return _Built(parse_cf(base), "", "", tuple(found[:_DRIFT_SHOWN]))
 
 
 def _classes(host: Host, program: Program) -> Mapping[str, tuple[str, ...]]:

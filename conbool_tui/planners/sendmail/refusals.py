@@ -42,12 +42,12 @@ def _configuration(facts: SendmailFacts) -> None:
             f"at {facts.cf[:-3]}.mc, then start again.",
         )
     if facts.build_error:
-        raise CheckFailedError(facts.build_error, "No sendmail.cf can be built.", f"Repair {facts.source}, then start again.")
+        raise CheckFailedError(facts.build_error, "No sendmail.cf can be built.", facts.build_remedy)
     if facts.drift:
         raise CheckFailedError(
             f"{facts.cf} is not what {facts.source} gives.",
             "It was edited by hand, or not built since sendmail.mc was changed; building it anew would lose that:\n"
-            + "\n".join(facts.drift),
+            + "\n".join(map(_shown, facts.drift)),
             f"Lines with - are only in {facts.cf}: bring them into {facts.source} (LOCAL_CONFIG, LOCAL_RULESETS), or build it: "
             f"make -C {facts.config_directory}.",
         )
@@ -83,13 +83,17 @@ def _collisions(facts: SendmailFacts, headers: Sequence[str], client_certificate
     if not found:
         return
     lines = "\n".join(
-        f"{facts.cf} (built from {facts.source}) line {one.number}: {one.name}: {one.text}" for one in sorted(found, key=lambda one: one.number)
+        f"{facts.cf} (built from {facts.source}) line {one.number}: {one.name}: {_shown(one.text)}" for one in sorted(found, key=lambda one: one.number)
     )
     raise CheckFailedError(
         "Rules of your own stand where this program's rules must go.",
         f"Sendmail knows one ruleset or header check of a name only, and a second one would change or replace yours:\n{lines}",
         f"Take these out of {facts.source}, or do what they do in another place (the access map, a milter), build sendmail.cf, then start again.",
     )
+
+
+def _shown(text: str) -> str:
+    return text.replace("\t", "  ")
 
 
 def _answers(facts: SendmailFacts, answers: Answers) -> None:
