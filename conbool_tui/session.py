@@ -295,7 +295,10 @@ class Session:
         from conbool_tui.transaction import find_conflicts
 
         return find_conflicts(
-            self.host, self.state_dir, self.undo_target(change_id).id, system_for=partial(make_system, self.host)
+            self.host,
+            self.state_dir,
+            self.undo_target(change_id).id,
+            system_for=partial(make_system, self.host),
         )
 
     def unconfirmed(self) -> Optional[Receipt]:

@@ -112,7 +112,9 @@ def differences(one: str, other: str) -> list[str]:
 
     first, second = ([line for _, line in _logical(text)] for text in (one, other))
     found = difflib.unified_diff(first, second, lineterm="", n=0)
-    return [f"{line[0]} {line[1:]}" for line in found if line[:1] in "+-" and not line.startswith(("+++", "---"))]
+    return [
+        f"{line[0]} {line[1:]}" for line in found if line[:1] in "+-" and not line.startswith(("+++", "---"))
+    ]
 
 
 def _logical(text: str) -> list[tuple[int, str]]:

@@ -31,7 +31,9 @@ def prefixes(network: str, *, full: bool = True) -> list[str]:
     border = max(size, -(-length // size) * size)
     if border - length > 12:
         raise TooManyPrefixesError(f"{network} is {2 ** (border - length)} prefixes, more than {_LIMIT}")
-    return [_written(int(one.network_address), border, parsed.version, full) for one in _split(parsed, border)]
+    return [
+        _written(int(one.network_address), border, parsed.version, full) for one in _split(parsed, border)
+    ]
 
 
 def _split(

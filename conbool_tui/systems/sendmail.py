@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import Optional
 
-from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
 from conbool_tui.plan import FileTarget, Plan
@@ -23,7 +22,9 @@ _PATIENCE = 40.0
 _PAUSE = 0.1
 _GREETING_PATIENCE = 12.0  # seconds; greet_pause makes every client wait
 _INIT_SCRIPT = "/etc/init.d/sendmail"
-_COMPLAINT = re.compile(r"\S+\[\d+\]: .*?((?:SYSERR|daemon \S+: problem|cannot bind|cannot open|unknown mailer|unknown ruleset).*)")
+_COMPLAINT = re.compile(
+    r"\S+\[\d+\]: .*?((?:SYSERR|daemon \S+: problem|cannot bind|cannot open|unknown mailer|unknown ruleset).*)"
+)
 # Sendmail's lines about a client: a message taken, a question refused, a connection without mail.
 _TAKEN = re.compile(r": from=.*, relay=\S*?\s?\[([0-9A-Fa-f.:]+)\]")
 _REFUSED = re.compile(r": ruleset=\S+, .*relay=\S*?\s?\[([0-9A-Fa-f.:]+)\].*, reject=")
@@ -94,7 +95,11 @@ class SendmailSystem:
         pid = self._pid()
         if self._host.has_systemd() and not self._host.exists(_INIT_SCRIPT):
             result = self._host.run(["systemctl", "restart", "sendmail.service"], timeout=120)
-            return [] if result.ok else [Problem("`systemctl restart sendmail` failed", result.error_text()[-300:])]
+            return (
+                []
+                if result.ok
+                else [Problem("`systemctl restart sendmail` failed", result.error_text()[-300:])]
+            )
         if pid is None:
             return [Problem("Sendmail is not running", f"start it: {self._start_command()}")]
         result = self._host.run(["kill", "-HUP", str(pid)])
@@ -139,7 +144,11 @@ class SendmailSystem:
             for pattern, well in ((_REFUSED, False), (_TAKEN, True), (_WITHOUT_MAIL, True)):
                 match = pattern.search(line)
                 if match is not None:
-                    address = match.group(1).removeprefix("IPv6:") if hasattr(str, "removeprefix") else match.group(1)
+                    address = (
+                        match.group(1).removeprefix("IPv6:")
+                        if hasattr(str, "removeprefix")
+                        else match.group(1)
+                    )
                     found[address] = found.get(address, True) and well
                     break
         return [address for address, well in found.items() if well]
@@ -158,7 +167,9 @@ class SendmailSystem:
     def _accepting(self, pid: Optional[int]) -> bool:
         """Whether the daemon says in its title that it serves: "accepting connections"."""
         return any(
-            "accepting connections" in " ".join(process.command) for process in self._host.processes() if process.pid == pid
+            "accepting connections" in " ".join(process.command)
+            for process in self._host.processes()
+            if process.pid == pid
         )
 
     # --- details ---------------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ _OURS = frozenset(("CACertFile", "CACertPath", "SetCertAltnames"))
 _MEMBER = re.compile(r"^`?C\{(Conbool\w+)\}(\S+?)'?$", re.M)
 
 
-def judge(host: Host, program: str, build: SendmailBuild, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
+def judge(
+    host: Host, program: str, build: SendmailBuild, files: Mapping[str, Optional[bytes]]
+) -> list[Problem]:
     """Problems of the candidate sendmail.cf among ``files``; empty when it is valid. Raises HostError: a tool is missing or hangs."""
     candidate = files.get(build.cf)
     source = files.get(build.source)
@@ -36,8 +38,12 @@ def judge(host: Host, program: str, build: SendmailBuild, files: Mapping[str, Op
         kind, access = parse_cf(text).map_file("access") or ("", "")
         changed = access + ENDINGS.get(kind, "") if access else ""
         if changed and files.get(changed) is not None:
-            host.write_new(posixpath.join(folder, "access") + ENDINGS[kind], files[changed] or b"", mode=0o600)
-            text = re.sub(rf"(?m)^(Kaccess .*){re.escape(access)}$", lambda found: found[1] + folder + "/access", text)
+            host.write_new(
+                posixpath.join(folder, "access") + ENDINGS[kind], files[changed] or b"", mode=0o600
+            )
+            text = re.sub(
+                rf"(?m)^(Kaccess .*){re.escape(access)}$", lambda found: found[1] + folder + "/access", text
+            )
         host.write_new(place, text.encode("utf-8", "replace"), mode=0o600)
         problems = _refusals(host, program, place, build.cf)
         if problems:
@@ -54,7 +60,11 @@ def _refusals(host: Host, program: str, place: str, cf: str) -> list[Problem]:
     """What Sendmail says while it reads the file."""
     result = host.run([program, "-C", place, "-bt"])
     said = [line.strip() for line in (result.text() + "\n" + result.error_text()).split("\n")]
-    wrong = [line for line in said if re.search(r"line \d+:|cannot|unknown|[Uu]nsafe", line) and "WARNING: local host name" not in line]
+    wrong = [
+        line
+        for line in said
+        if re.search(r"line \d+:|cannot|unknown|[Uu]nsafe", line) and "WARNING: local host name" not in line
+    ]
     if result.ok and not [line for line in wrong if "line " in line]:
         return []
     shown = [line.replace(place, cf) for line in wrong] or [f"it ended with {result.returncode}"]
@@ -63,9 +73,16 @@ def _refusals(host: Host, program: str, place: str, cf: str) -> list[Problem]:
 
 def _other_options(host: Host, cf: str, text: str) -> list[Problem]:
     before, after = parse_cf(host.read_text(cf)), parse_cf(text)
-    names = {name for name in {*before.options, *after.options} if before.options.get(name) != after.options.get(name)}
+    names = {
+        name
+        for name in {*before.options, *after.options}
+        if before.options.get(name) != after.options.get(name)
+    }
     return [
-        Problem(f"The option {name} would change although the plan does not name it", after.options.get(name, "(not set)"))
+        Problem(
+            f"The option {name} would change although the plan does not name it",
+            after.options.get(name, "(not set)"),
+        )
         for name in sorted(names - _OURS)
     ]
 
@@ -75,10 +92,16 @@ def _parts(cf: str, text: str, block: str) -> list[Problem]:
     found = parse_cf(text)
     named = set(re.findall(r'\$>"?(\w+)"?', block)) | {"ConboolEnvFrom", "HdrFromSMTP"}
     problems = [
-        Problem(f"{cf} would have no ruleset {name}") for name in sorted(named) if name not in found.rulesets and name not in ("A", "D")
+        Problem(f"{cf} would have no ruleset {name}")
+        for name in sorted(named)
+        if name not in found.rulesets and name not in ("A", "D")
     ]
     mailer = found.mailers.get("conbool")
-    if mailer is None or "S=ConboolEnvFrom/HdrFromSMTP" not in mailer.text or "{conbool_via}" not in mailer.text:
+    if (
+        mailer is None
+        or "S=ConboolEnvFrom/HdrFromSMTP" not in mailer.text
+        or "{conbool_via}" not in mailer.text
+    ):
         problems.append(Problem(f"{cf} would have no mailer conbool with its rules"))
     return problems
 
@@ -94,14 +117,26 @@ def _decisions(host: Host, program: str, place: str, block: str) -> list[Problem
     questions = [
         # (what is asked, what the answer must hold, what it is about)
         (f".Df{sender}", "", ""),
-        ("Parse1 joe < @ conbool-probe.invalid . >", "$# conbool $@ conbool-probe . invalid", "mail in scope does not get the new mailer"),
+        (
+            "Parse1 joe < @ conbool-probe.invalid . >",
+            "$# conbool $@ conbool-probe . invalid",
+            "mail in scope does not get the new mailer",
+        ),
         (f"ConboolRoute {sender.replace('@', ' < @ ')} . >", "", ""),
-        ("Local_tls_rcpt joe@conbool-probe.invalid", "$# error", "mail in scope could go to another host than the smart host"),
+        (
+            "Local_tls_rcpt joe@conbool-probe.invalid",
+            "$# error",
+            "mail in scope could go to another host than the smart host",
+        ),
     ]
     if scope:
         questions += [
             (".Dfprobe@elsewhere.invalid", "", ""),
-            ("Parse1 joe < @ conbool-probe.invalid . >", "!$# conbool", "mail outside the scope would go to the smart host"),
+            (
+                "Parse1 joe < @ conbool-probe.invalid . >",
+                "!$# conbool",
+                "mail outside the scope would go to the smart host",
+            ),
             (f".Df{sender}", "", ""),
         ]
     networks = members.get("ConboolNet", [])
@@ -112,18 +147,28 @@ def _decisions(host: Host, program: str, place: str, block: str) -> list[Problem
             (f".D{{client_addr}}{client}", "", ""),
             ("ConboolLoop true", "OK", "the loop header's ruleset is missing"),
             (f"ConboolRoute {sender.replace('@', ' < @ ')} . >", "", ""),
-            ("Local_tls_rcpt joe@conbool-probe.invalid", "!$# error", "marked mail would go to the smart host again"),
+            (
+                "Local_tls_rcpt joe@conbool-probe.invalid",
+                "!$# error",
+                "marked mail would go to the smart host again",
+            ),
             (".D{conbool_skip}", "", ""),
         ]
     questions += [(f"ConboolTrust {client}", "OK" if networks else "", "mail from Conbool is not recognised")]
-    result = host.run([program, "-C", place, "-bt"], stdin="".join(f"{question}\n" for question, _, _ in questions).encode())
+    result = host.run(
+        [program, "-C", place, "-bt"], stdin="".join(f"{question}\n" for question, _, _ in questions).encode()
+    )
     answers = ["\n".join(lines) for lines in answered(result.text())]
     problems = []
     for number, (question, wanted, trouble) in enumerate(questions):
         last = (answers[number] if number < len(answers) else "").split("\n")[-1]
         got = " ".join(last.partition("returns:")[2].split())
         if trouble and (wanted[1:] in got if wanted.startswith("!") else wanted not in got):
-            problems.append(Problem(f"The new rules decide wrongly: {trouble}", f"{question} gives {got or last or 'nothing'}"))
+            problems.append(
+                Problem(
+                    f"The new rules decide wrongly: {trouble}", f"{question} gives {got or last or 'nothing'}"
+                )
+            )
     return problems
 
 

@@ -9,7 +9,12 @@ from typing import Optional
 from conbool_tui.errors import CheckFailedError
 from conbool_tui.host import Host
 
-CF_DIRECTORIES = ("/usr/share/sendmail/cf", "/usr/share/sendmail-cf", "/usr/lib/sendmail-cf", "/usr/local/share/sendmail/cf")
+CF_DIRECTORIES = (
+    "/usr/share/sendmail/cf",
+    "/usr/share/sendmail-cf",
+    "/usr/lib/sendmail-cf",
+    "/usr/local/share/sendmail/cf",
+)
 TRAILER = b"### %s ###\n"
 
 
@@ -32,7 +37,11 @@ def m4_output(host: Host, source: str, data: bytes) -> bytes:
     """
     macros = cf_directory(host)
     if host.which("m4") is None:
-        raise CheckFailedError("The program m4 is missing.", "Sendmail's configuration is built with it.", "Install the package m4.")
+        raise CheckFailedError(
+            "The program m4 is missing.",
+            "Sendmail's configuration is built with it.",
+            "Install the package m4.",
+        )
     command = "exec m4 -"
     if b"cf.m4" not in data:
         if macros is None:

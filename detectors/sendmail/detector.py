@@ -40,7 +40,9 @@ class SendmailDetector:
         """As Detector. Sendmail has no instances."""
         program = find_program(host)
         if program is None:
-            return Detection(NAME, Outcome.ABSENT, "Sendmail is not installed.", reason="No program of Sendmail was found.")
+            return Detection(
+                NAME, Outcome.ABSENT, "Sendmail is not installed.", reason="No program of Sendmail was found."
+            )
         try:
             facts = read_facts(host, program)
         except ConboolError as error:
@@ -177,7 +179,9 @@ def read_facts(host: Host, program: Program) -> SendmailFacts:
         listeners=listeners,
         port_25_owner=_owner(owner_of_port(listeners, 25)),
         system_ca_file=system_ca_file(host),
-        milters=tuple(name.strip() for name in cf.options.get("InputMailFilters", "").split(",") if name.strip()),
+        milters=tuple(
+            name.strip() for name in cf.options.get("InputMailFilters", "").split(",") if name.strip()
+        ),
         warnings=tuple(warnings),
     )
 
@@ -214,7 +218,9 @@ def _daemon(text: str) -> Daemon:
     for item in text.split(","):
         name, _, value = item.partition("=")
         parts[name.strip().lower()[:1]] = value.strip()
-    return Daemon(parts.get("n", ""), parts.get("f", "inet"), parts.get("a", ""), parts.get("p", ""), parts.get("m", ""))
+    return Daemon(
+        parts.get("n", ""), parts.get("f", "inet"), parts.get("a", ""), parts.get("p", ""), parts.get("m", "")
+    )
 
 
 def _catch_all(host: Host, cf: CfFile) -> str:
@@ -238,7 +244,9 @@ def daemon_pid(host: Host, pid_file: str) -> Optional[int]:
 
 
 def _owner(name: str) -> str:
-    return ", ".join(dict.fromkeys(NAME if one.startswith("sendmail") else one for one in re.split(r", ", name) if one))
+    return ", ".join(
+        dict.fromkeys(NAME if one.startswith("sendmail") else one for one in re.split(r", ", name) if one)
+    )
 
 
 def _warnings(cf: CfFile, has_source: bool) -> list[str]:

@@ -62,7 +62,7 @@ def _asked(host: Host, path: str) -> Optional[Program]:
     version = _VERSION.search(text)
     if version is None:
         return None
-    selected = {kind: file for kind, file in _SELECTED.findall(text)}
+    selected = dict(_SELECTED.findall(text))
     compiled = text.partition("SYSTEM IDENTITY")[0]
     return Program(
         path,
@@ -77,7 +77,9 @@ def asked_classes(host: Host, path: str, queries: Sequence[str]) -> dict[str, tu
     """What address test mode prints for ``$=w``, ``$j`` and the like, by query. Raises HostError, NeedsRootError."""
     result = host.run([path, "-bt"], stdin="".join(f"{one}\n" for one in queries).encode())
     answers = answered(result.text())
-    return {query: tuple(answers[number]) if number < len(answers) else () for number, query in enumerate(queries)}
+    return {
+        query: tuple(answers[number]) if number < len(answers) else () for number, query in enumerate(queries)
+    }
 
 
 def answered(text: str) -> list[list[str]]:

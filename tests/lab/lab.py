@@ -315,7 +315,9 @@ class Lab:
         )
 
     @contextmanager
-    def session(self, to: Machine, source: str = "", *, port: int = 25, tls: bool = False) -> Iterator[smtplib.SMTP]:
+    def session(
+        self, to: Machine, source: str = "", *, port: int = 25, tls: bool = False
+    ) -> Iterator[smtplib.SMTP]:
         """A client connected to a machine that has greeted, for several transactions; it quits at the end."""
         client = smtplib.SMTP(timeout=60, local_hostname="client.lab.invalid")
         client._host = to.place.hostname  # type: ignore[attr-defined]

@@ -48,8 +48,12 @@ TRUST_AUTH_MECH(`PLAIN LOGIN')dnl
 """
 
 # Debian's limits for each client, which a test reaches in a second.
-_LIMITS = re.compile(r"^(GreetPause|ClientRate|ClientConn):\s.*\n|^Connect:(192\.0\.2|198\.51\.100|203\.0\.113)\s.*\n", re.M)
-_DELIVERING = frozenset(("sendmail", "sendmail-mta", "sendmail-msp", "procmail", "sensible-mda", "mail.local"))
+_LIMITS = re.compile(
+    r"^(GreetPause|ClientRate|ClientConn):\s.*\n|^Connect:(192\.0\.2|198\.51\.100|203\.0\.113)\s.*\n", re.M
+)
+_DELIVERING = frozenset(
+    ("sendmail", "sendmail-mta", "sendmail-msp", "procmail", "sensible-mda", "mail.local")
+)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,14 @@ sendmail -bi > /dev/null
         added += "FEATURE(`mailertable')dnl\n" + site.features
         domains = {address.split("@")[1] for address in site.virtual} - set(site.local)
         self.write("/etc/mail/virtual-domains", "".join(f"{domain}\n" for domain in sorted(domains)))
-        self.write("/etc/mail/sendmail.mc", "\n".join([line for line in lines[:at] if site.limits or "greet_pause" not in line]) + "\n" + added + "\n".join(lines[at:]) + site.rules)
+        self.write(
+            "/etc/mail/sendmail.mc",
+            "\n".join([line for line in lines[:at] if site.limits or "greet_pause" not in line])
+            + "\n"
+            + added
+            + "\n".join(lines[at:])
+            + site.rules,
+        )
 
     def _sasl(self) -> list[str]:
         text = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"

@@ -40,7 +40,9 @@ def plan(lab: Lab, machine: SendmailMachine, *flags: str, **answers: Any) -> Com
     """Plan, and apply unless there are flags; prints the notices and the seconds to confirm in."""
     machine.write("/usr/local/lib/lab/apply.py", SCRIPT)
     path = write_answers(lab, machine, **answers)
-    return machine.run(["python3", "-X", "utf8", "/usr/local/lib/lab/apply.py", path, *flags], env=ENV, timeout=180)
+    return machine.run(
+        ["python3", "-X", "utf8", "/usr/local/lib/lab/apply.py", path, *flags], env=ENV, timeout=180
+    )
 
 
 def apply(lab: Lab, machine: SendmailMachine, *, seconds: int = 0, **answers: Any) -> str:

@@ -323,8 +323,7 @@ class _Protocol(SMTP):
         if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).abort()
 
-
-    async def smtp_MAIL(self, arg: Optional[str]) -> None:  # noqa: N802 - aiosmtpd's name
+    async def smtp_MAIL(self, arg: Optional[str]) -> None:
         """Who offers AUTH has to take its parameter of MAIL (RFC 4954, 5), which aiosmtpd does not know."""
         await super().smtp_MAIL(re.sub(r"(?i) AUTH=\S+", "", arg) if arg else arg)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -25,14 +25,19 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def machine(lab: Lab, suite: str) -> Iterator[SendmailMachine]:
+def machine(lab: Lab, suite: str) -> SendmailMachine:
     """A Sendmail with submission."""
-    yield lab.sendmail(suite, SendmailSite(auth=True))
+    return lab.sendmail(suite, SendmailSite(auth=True))
 
 
 def run(lab: Lab, machine: SendmailMachine, rows: Sequence[Row], phase: str) -> None:
     """Send every row's message and compare the replies and the places they reached, all together."""
-    sent = [(row, message, send(lab, machine, row, message)) for row in rows if row.port != 465 for message in [messages.plain()]]  # type: ignore[arg-type]
+    sent = [
+        (row, message, send(lab, machine, row, message))
+        for row in rows
+        if row.port != 465
+        for message in [messages.plain()]
+    ]
     wrong = []
     for row, message, code in sent:
         wanted_code, wanted_places = row.closed if phase == "closed" else row.before
@@ -73,7 +78,9 @@ def test_answers_for_step_b(lab: Lab, machine: SendmailMachine) -> None:
         message = messages.plain()
         sent = lab.send(machine, message, ALICE, sender=FOREIGN, source=CONBOOL, tls=True, client_name=name)
         assert sent.code == code, sent.replies
-    back = lab.send(machine, messages.plain(), OUT, sender=ALICE, source=CONBOOL, tls=True, client_name="mail.conbool.com")
+    back = lab.send(
+        machine, messages.plain(), OUT, sender=ALICE, source=CONBOOL, tls=True, client_name="mail.conbool.com"
+    )
     assert back.code == 550, back.replies
     # Opening needs no confirmation.
     apply(lab, machine, markers={"trust": "conbool"}, inbound={})
@@ -92,7 +99,7 @@ def test_a_server_behind_the_loopback_interface_is_opened_for_conbool_alone(lab:
     machine = lab.sendmail(SENDMAIL[0], SendmailSite(listeners="", limits=True))
     told = apply(lab, machine, inbound={})
     assert "Addr=127.0.0.1" in told
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         lab.connect(CONBOOL, machine.place.ipv4, 25, 2)
     apply(lab, machine, seconds=60, inbound=dict(CLOSED))
     for _ in range(12):
@@ -101,7 +108,7 @@ def test_a_server_behind_the_loopback_interface_is_opened_for_conbool_alone(lab:
         assert sent.accepted, sent.replies
     assert lab.send(machine, messages.plain(), ALICE, sender=FOREIGN, source=STRANGER).code == 550
     undo(machine)
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         lab.connect(CONBOOL, machine.place.ipv4, 25, 2)
 
 

@@ -50,7 +50,9 @@ def site(stage: tuple[Lab, SendmailMachine]) -> Iterator[SendmailMachine]:
     undo(stage[1])
 
 
-def goes(lab: Lab, site: SendmailMachine, message: messages.Message, to: str, sender: str, *places: str) -> None:
+def goes(
+    lab: Lab, site: SendmailMachine, message: messages.Message, to: str, sender: str, *places: str
+) -> None:
     """Send from the server's own network and look where it went."""
     sent = lab.send(site, message, to, sender=sender)
     assert sent.accepted, sent.replies
@@ -104,7 +106,11 @@ def test_everything_and_single_senders(lab: Lab, site: SendmailMachine) -> None:
     goes(lab, site, messages.plain(), OUT_A, "", "provider")
     undo(site)
     lab.dns.zone.set("sub.example.org", "MX", "10 mx.outside-b.example.")
-    apply(lab, site, scope={"mode": "senders", "senders": ["o'brien@example.com", "alice@example.com", "@example.org"]})
+    apply(
+        lab,
+        site,
+        scope={"mode": "senders", "senders": ["o'brien@example.com", "alice@example.com", "@example.org"]},
+    )
     for sender, place in (
         ("bob@example.com", "provider"),
         ("Alice+news@Example.com", "conbool"),

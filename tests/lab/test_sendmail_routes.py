@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any, Callable
 
 import pytest
 
@@ -13,7 +14,17 @@ from .postfix import PASSWORD
 from .product import apply_answers
 from .releases import SENDMAIL
 from .sendmail import SendmailMachine, SendmailSite
-from .test_postfix_routes import CASES, CLIENT_NAME, LOOP, OUT_A, OUT_B, RELEASED, Case, check_copies, source_address
+from .test_postfix_routes import (
+    CASES,
+    CLIENT_NAME,
+    LOOP,
+    OUT_A,
+    OUT_B,
+    RELEASED,
+    Case,
+    check_copies,
+    source_address,
+)
 
 SITE = SendmailSite(
     virtual={
@@ -28,7 +39,7 @@ SITE = SendmailSite(
     auth=True,
 )
 # Sendmail's header checks see a message's own type only, it removes no headers, and believes flags of Conbool and its own networks only.
-OTHERWISE = {
+OTHERWISE: dict[str, dict[str, Any]] = {
     "calendaring part": {"places": ("conbool",)},
     # Delivery to the mailbox comes first, and converting MIME for it makes Sendmail check the headers of the parts.
     "calendaring to mailbox and outside": {"places": ("mx1:alice", "conbool")},
@@ -40,7 +51,7 @@ OTHERWISE = {
 def adapted(case: Case) -> Case:
     """A case of Postfix's as it must end on Sendmail."""
     places = tuple("mx1:carol" if place == "mx1:sales@example.net" else place for place in case.places)
-    return dataclasses.replace(case, **{"places": places, **OTHERWISE.get(case.name, {})})  # type: ignore[arg-type]
+    return dataclasses.replace(case, **{"places": places, **OTHERWISE.get(case.name, {})})
 
 
 @pytest.fixture(params=SENDMAIL, scope="module")
@@ -99,7 +110,9 @@ def test_route(lab: Lab, site: SendmailMachine, case: Case) -> None:
     check_copies(lab, site, case, message)
     for name in ("outside_a", "outside_b"):
         for received in lab.sinks[name].find(message.token):
-            assert received.tls is None or not received.tls.client_name, "the client certificate is for the smart host"
+            assert received.tls is None or not received.tls.client_name, (
+                "the client certificate is for the smart host"
+            )
 
 
 def test_mx_of_smart_host_is_never_asked(lab: Lab, site: SendmailMachine) -> None:
@@ -160,7 +173,9 @@ def test_mail_by_command_is_routed_and_its_markers_are_believed(lab: Lab, site: 
 
 @pytest.mark.parametrize("header", [LOOP, RELEASED, "x-CONBOOL-example-com: TRUE"])
 @pytest.mark.parametrize("port", [587, 25])
-def test_users_who_log_in_cannot_forge_markers(lab: Lab, site: SendmailMachine, header: str, port: int) -> None:
+def test_users_who_log_in_cannot_forge_markers(
+    lab: Lab, site: SendmailMachine, header: str, port: int
+) -> None:
     message = messages.build([header])
     # From the server's own network: who logs in is not believed even there.
     for source in (STRANGER, site.place.neighbour4):
@@ -184,7 +199,15 @@ def test_submission_works_and_calendaring_from_it_goes_direct(lab: Lab, site: Se
 
 def test_marks_do_not_leak_in_one_session(lab: Lab, site: SendmailMachine) -> None:
     """Marked and unmarked mail alternating in one connection, with RSET and transactions that were given up between."""
-    kinds = [messages.plain, messages.loop, messages.plain, messages.released, messages.plain, messages.calendar, messages.plain]
+    kinds: list[Callable[[], messages.Message]] = [
+        messages.plain,
+        messages.loop,
+        messages.plain,
+        messages.released,
+        messages.plain,
+        messages.calendar,
+        messages.plain,
+    ]
     sent = [kind() for kind in kinds]
     for source in (site.place.neighbour4, CONBOOL):
         with lab.session(site, source, tls=source == CONBOOL) as client:
@@ -236,7 +259,9 @@ def test_untrusted_smart_host_keeps_mail_queued(lab: Lab, site: SendmailMachine,
         lab.send(site, direct, OUT_A)
         lab.expect(message)
         lab.expect(direct, "outside_a")
-        assert any("No verified TLS with the name mail.conbool.com" in reason for reason in site.delay_reasons()), site.queue()
+        assert any(
+            "No verified TLS with the name mail.conbool.com" in reason for reason in site.delay_reasons()
+        ), site.queue()
     finally:
         lab.conbool.certificate = "good"
     site.flush()

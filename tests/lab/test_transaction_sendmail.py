@@ -98,7 +98,10 @@ class Rig:
         return answer
 
     def tree(self) -> dict[str, Entry]:
-        return {**self.machine.snapshot("/etc/mail"), "procmailrc": self.machine.snapshot("/etc")["procmailrc"]}
+        return {
+            **self.machine.snapshot("/etc/mail"),
+            "procmailrc": self.machine.snapshot("/etc")["procmailrc"],
+        }
 
     def same(self, before: Mapping[str, Entry]) -> bool:
         """Whether all is as before: bytes (sendmail.cf and access.db, too), owners, modes, times of files; and Sendmail runs."""
@@ -142,12 +145,17 @@ def test_a_failure_at_every_live_step_leaves_the_old_state(clean: Rig) -> None:
     assert (undone["error"], undone["unfinished"]) == (None, False), undone
     assert clean.same(before)
     assert clean.route() == ["outside_a"]
-    live = [step for step in dict.fromkeys(applied["steps"]) if step.startswith("done") and step != "done commit"]
+    live = [
+        step for step in dict.fromkeys(applied["steps"]) if step.startswith("done") and step != "done commit"
+    ]
     assert f"done write {CF}" in live
     assert f"done write {ACCESS}.db" in live
     for step in live[0 if first(clean) else 1 :: 2]:
         answer = clean.do("apply", fail=step)
-        assert (answer["error"], answer["code"], answer["unfinished"]) == ("RolledBackError", 4, False), (step, answer)
+        assert (answer["error"], answer["code"], answer["unfinished"]) == ("RolledBackError", 4, False), (
+            step,
+            answer,
+        )
         assert clean.same(before)
     assert clean.route() == ["outside_a"]
 
@@ -172,9 +180,9 @@ def test_kill_9_at_every_record_is_old_or_new_after_the_next_start(clean: Rig, a
         if step != "announced commit":
             assert done["state"] == "rolled back", (step, done)
             assert clean.same(start)
-        if (action == "apply") is (step == "announced commit"):
-            assert clean.do("undo")["error"] is None
-        elif action == "undo" and step != "announced commit":
+        if (action == "apply") is (step == "announced commit") or (
+            action == "undo" and step != "announced commit"
+        ):
             assert clean.do("undo")["error"] is None
         assert clean.same(old)
     assert clean.route() == ["outside_a"]
@@ -186,7 +194,9 @@ def test_undo_keeps_later_edits_and_builds_what_is_generated_anew(rig: Rig) -> N
     source, access = machine.read_text(SOURCE), machine.read_text(ACCESS)
     for built in (True, False):
         assert rig.do("apply")["error"] is None
-        edited = machine.read_text(SOURCE).replace("MAILER_DEFINITIONS\nMAILER", "define(`confMAX_HOP', `33')dnl\nMAILER_DEFINITIONS\nMAILER", 1)
+        edited = machine.read_text(SOURCE).replace(
+            "MAILER_DEFINITIONS\nMAILER", "define(`confMAX_HOP', `33')dnl\nMAILER_DEFINITIONS\nMAILER", 1
+        )
         assert edited != machine.read_text(SOURCE)
         machine.write(SOURCE, edited)
         machine.append(ACCESS, "Connect:203.0.113.7\tREJECT\n")
@@ -213,7 +223,12 @@ def test_a_sendmail_cf_edited_by_hand_is_a_conflict(rig: Rig) -> None:
     machine = rig.machine
     before = machine.read(CF)
     assert rig.do("apply")["error"] is None
-    machine.write(CF, machine.read_text(CF).replace("O MaxHopCount=25", "O MaxHopCount=44").replace("#O MaxHopCount", "O MaxHopCount"))
+    machine.write(
+        CF,
+        machine.read_text(CF)
+        .replace("O MaxHopCount=25", "O MaxHopCount=44")
+        .replace("#O MaxHopCount", "O MaxHopCount"),
+    )
     machine.append(CF, "O RetryFactor=95000\n")
     undone = rig.do("undo")
     assert undone["error"] == "UndoConflictError", undone
@@ -302,11 +317,27 @@ def refused(rig: Rig, code: int, *words: str) -> None:
     ("path", "change", "words"),
     [
         (SOURCE, ("MAILER(`local')dnl", "MAILER(`local"), ["cannot build", SOURCE]),
-        (SOURCE, ("MAILER(`local')dnl", "FEATURE(`no_such_feature')dnl"), ["cannot build", "no_such_feature"]),
+        (
+            SOURCE,
+            ("MAILER(`local')dnl", "FEATURE(`no_such_feature')dnl"),
+            ["cannot build", "no_such_feature"],
+        ),
         (ACCESS, ("Connect:127\t", "connect:127 OK\nConnect:127\t"), ["makemap refuses the access map"]),
-        (ACCESS, ("Connect:127\t", "ClientRate:198.51.100 5\nConnect:127\t"), ["ClientRate:198.51.100 5", "Take that line out"]),
-        (CF, ("O DeliveryMode=background", "O DeliveryMode=queueonly"), ["is not what", "O DeliveryMode=queueonly"]),
-        ("/etc/mail/mailertable", ("", ". esmtp:[smtp.provider.example]\n"), ["line 1: . esmtp:[smtp.provider.example]"]),
+        (
+            ACCESS,
+            ("Connect:127\t", "ClientRate:198.51.100 5\nConnect:127\t"),
+            ["ClientRate:198.51.100 5", "Take that line out"],
+        ),
+        (
+            CF,
+            ("O DeliveryMode=background", "O DeliveryMode=queueonly"),
+            ["is not what", "O DeliveryMode=queueonly"],
+        ),
+        (
+            "/etc/mail/mailertable",
+            ("", ". esmtp:[smtp.provider.example]\n"),
+            ["line 1: . esmtp:[smtp.provider.example]"],
+        ),
     ],
     ids=["quotes", "feature", "duplicate key", "own entry for Conbool", "drift", "mailertable"],
 )
@@ -325,7 +356,10 @@ def test_refused_with_the_lines(rig: Rig, path: str, change: tuple[str, str], wo
     ("rules", "words"),
     [
         ("LOCAL_RULESETS\nSLocal_check_rcpt\nR$*\t$: $1\n", ["Local_check_rcpt", "R$* $: $1"]),
-        ("LOCAL_CONFIG\nHContent-Type: $>CheckType\nLOCAL_RULESETS\nSCheckType\nR$*\t$@ OK\n", ["Content-Type: $>CheckType"]),
+        (
+            "LOCAL_CONFIG\nHContent-Type: $>CheckType\nLOCAL_RULESETS\nSCheckType\nR$*\t$@ OK\n",
+            ["Content-Type: $>CheckType"],
+        ),
         ("LOCAL_TLS_SERVER\nR$*\t$@ OK\n", ["Local_tls_server"]),
     ],
     ids=["check_rcpt", "header", "tls_server"],

@@ -45,4 +45,6 @@ def _own_entries(facts: SendmailFacts) -> dict[str, tuple[str, str]]:
     data = facts.files[facts.access].data
     if text_blocks.get(data, BLOCK_ID) is not None:
         data = text_blocks.put(data, BLOCK_ID, None)
-    return {line.key.lower(): (str(line), line.value) for line in access_lines(data.decode("utf-8", "replace"))}
+    return {
+        line.key.lower(): (str(line), line.value) for line in access_lines(data.decode("utf-8", "replace"))
+    }

@@ -14,10 +14,10 @@ NESTED_CALENDAR = (
     "the smart host like other mail"
 )
 KEPT_MARKERS = "Sendmail cannot remove headers: markers of strangers and of users who log in are not believed, and stay in the message"
-HEADER_ONLY = "the local mailer is not procmail, so flagged mail gets the header X-Spam-Flag: YES instead of a folder"
-NO_QUESTION = (
-    "confTLS_SRV_OPTIONS has V (clients are not asked for a certificate), and without FEATURE(`access_db') Conbool cannot be asked alone"
+HEADER_ONLY = (
+    "the local mailer is not procmail, so flagged mail gets the header X-Spam-Flag: YES instead of a folder"
 )
+NO_QUESTION = "confTLS_SRV_OPTIONS has V (clients are not asked for a certificate), and without FEATURE(`access_db') Conbool cannot be asked alone"
 COMMON_NAME = "this Sendmail is built without _FFR_TLS_ALTNAMES: only the subject's common name counts, not subjectAltName"
 
 
@@ -34,9 +34,7 @@ def mta_of(facts: SendmailFacts) -> MtaFacts:
         port_25_owner=facts.port_25_owner,
         route=facts.catch_all or facts.smart_host or "each recipient's MX",
         filters=facts.milters,
-        submission=tuple(
-            daemon.name or daemon.port for daemon in facts.daemons if not daemon.on_port_25
-        ),
+        submission=tuple(daemon.name or daemon.port for daemon in facts.daemons if not daemon.on_port_25),
         own_networks=facts.own_networks,
         unlisted_networks=facts.unlisted_networks,
         families=_families(facts),

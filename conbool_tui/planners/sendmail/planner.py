@@ -84,7 +84,11 @@ def plan_sendmail(facts: SendmailFacts, answers: Answers) -> Plan:
             files,
         )
     if files_by_procmail(facts):
-        wanted = procmail.spam_block(facts, answers) if answers.spam.action == "folder" and answers.markers.spam else None
+        wanted = (
+            procmail.spam_block(facts, answers)
+            if answers.spam.action == "folder" and answers.markers.spam
+            else None
+        )
         _block_change(
             facts,
             procmail.PROCMAILRC,
@@ -248,7 +252,11 @@ def _notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list[Notic
         found.append(Notice("warn", COMMON_NAME + "; else mail to it stays queued.", Step.A))
     if not rules.calendar_method:
         found.append(
-            Notice("note", "This Sendmail has no MAP_REGEX: every text/calendar message counts as an invitation.", Step.C)
+            Notice(
+                "note",
+                "This Sendmail has no MAP_REGEX: every text/calendar message counts as an invitation.",
+                Step.C,
+            )
         )
     if answers.spam.action == "folder" and not files_by_procmail(facts):
         found.append(Notice("warn", f"spam.action is folder, and {HEADER_ONLY}.", Step.C))
@@ -280,11 +288,21 @@ def _tls_notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list[N
         )
     if rules.networks and not facts.offers_tls:
         found.append(
-            Notice("warn", "This Sendmail offers no STARTTLS (no confSERVER_CERT): mail from Conbool comes in clear text.", Step.B)
+            Notice(
+                "warn",
+                "This Sendmail offers no STARTTLS (no confSERVER_CERT): mail from Conbool comes in clear text.",
+                Step.B,
+            )
         )
-    if "IPV6_FULL" not in facts.flags and any(ipaddress.ip_network(one).version == 6 for one in answers.conbool_networks):
+    if "IPV6_FULL" not in facts.flags and any(
+        ipaddress.ip_network(one).version == 6 for one in answers.conbool_networks
+    ):
         found.append(
-            Notice("warn", "This Sendmail writes IPv6 addresses short (no IPV6_FULL): networks with groups of zeros may not match.", Step.B)
+            Notice(
+                "warn",
+                "This Sendmail writes IPv6 addresses short (no IPV6_FULL): networks with groups of zeros may not match.",
+                Step.B,
+            )
         )
     return found
 
@@ -301,12 +319,28 @@ def _route_notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list
         )
     elif facts.smart_host:
         found.append(
-            Notice("note", f"SMART_HOST {facts.smart_host} stays and keeps carrying what is outside the scope.", Step.A)
+            Notice(
+                "note",
+                f"SMART_HOST {facts.smart_host} stays and keeps carrying what is outside the scope.",
+                Step.A,
+            )
         )
-    for text in facts.fallbacks:
-        found.append(Notice("note", f"{text} is not used for mail to the smart host: that waits in the queue.", Step.A))
+    found += [
+        Notice("note", f"{text} is not used for mail to the smart host: that waits in the queue.", Step.A)
+        for text in facts.fallbacks
+    ]
+    if facts.options.get("DefaultAuthInfo"):
+        found.append(
+            Notice(
+                "warn",
+                "confDEF_AUTH_INFO offers its login to every server that asks for one, the smart host included.",
+                Step.A,
+            )
+        )
     if "mailertable" in facts.features:
-        found.append(Notice("note", "Domains in the mailertable keep their way, in scope or not.", Step.SCOPE))
+        found.append(
+            Notice("note", "Domains in the mailertable keep their way, in scope or not.", Step.SCOPE)
+        )
     return found
 
 
@@ -335,7 +369,11 @@ def _port_notices(facts: SendmailFacts, rules: Rules) -> list[Notice]:
     submission = [daemon.name or daemon.port for daemon in facts.daemons if not daemon.on_port_25]
     if submission:
         found.append(
-            Notice("note", f"Submission is not touched: {', '.join(submission)} work from anywhere as before.", Step.B)
+            Notice(
+                "note",
+                f"Submission is not touched: {', '.join(submission)} work from anywhere as before.",
+                Step.B,
+            )
         )
     named = [text for text in facts.warnings if "by name" in text]
     if named:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Optional
 
 from conbool_tui import text_blocks
 from conbool_tui.answers import Answers
@@ -43,4 +42,3 @@ def spam_block(facts: SendmailFacts, answers: Answers) -> str:
         f'"{folder}"\n'
         "}\n"
     )
-

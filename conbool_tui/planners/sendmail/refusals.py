@@ -78,12 +78,15 @@ def _collisions(facts: SendmailFacts, headers: Sequence[str], client_certificate
     hooks = [*_HOOKS, *(["tls_clt_features"] if client_certificate else [])]
     found += [facts.rulesets[name] for name in hooks if name in facts.rulesets]
     found += [one for name, one in facts.rulesets.items() if name.lower().startswith("conbool")]
-    found += [facts.headers[name.lower()] for name in (*headers, "Content-Type") if name.lower() in facts.headers]
+    found += [
+        facts.headers[name.lower()] for name in (*headers, "Content-Type") if name.lower() in facts.headers
+    ]
     found += [one for name, one in facts.mailers.items() if name.lower() == "conbool"]
     if not found:
         return
     lines = "\n".join(
-        f"{facts.cf} (built from {facts.source}) line {one.number}: {one.name}: {_shown(one.text)}" for one in sorted(found, key=lambda one: one.number)
+        f"{facts.cf} (built from {facts.source}) line {one.number}: {one.name}: {_shown(one.text)}"
+        for one in sorted(found, key=lambda one: one.number)
     )
     raise CheckFailedError(
         "Rules of your own stand where this program's rules must go.",
@@ -121,7 +124,11 @@ def _answers(facts: SendmailFacts, answers: Answers) -> None:
             "confSERVER_CERT and confSERVER_KEY are not set in sendmail.mc, so all mail from Conbool would be refused.",
             "Give Sendmail a certificate first (define(`confSERVER_CERT', `…'), confSERVER_KEY, confCACERT), then start again.",
         )
-    for path in (answers.smart_host.ca_file, answers.smart_host.client_certificate, answers.smart_host.client_key):
+    for path in (
+        answers.smart_host.ca_file,
+        answers.smart_host.client_certificate,
+        answers.smart_host.client_key,
+    ):
         if path and not all(char.isalnum() or char in "/._-+@~" for char in path):
             raise AnswerError(
                 "smart_host",

@@ -247,7 +247,14 @@ def _header_checks(rules: Rules) -> list[str]:
 
 def _header_check(name: str, rules: Sequence[str]) -> list[str]:
     """A ruleset for a header of the message itself."""
-    return [f"S{name}", "R$*\t$: <$&{conbool_read}> $1", "R<$+> $*\t$@ OK", "R<> $*\t$: $1", *rules, "R$*\t$@ OK"]
+    return [
+        f"S{name}",
+        "R$*\t$: <$&{conbool_read}> $1",
+        "R<$+> $*\t$@ OK",
+        "R<> $*\t$: $1",
+        *rules,
+        "R$*\t$@ OK",
+    ]
 
 
 def _calendar(rules: Rules) -> list[str]:
