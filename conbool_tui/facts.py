@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from conbool_tui.facts_dovecot import DovecotFacts
     from conbool_tui.facts_filters import FilterFacts
     from conbool_tui.facts_open_xchange import OpenXchangeFacts
+    from conbool_tui.facts_sendmail import SendmailFacts
 
 
 class Outcome(str, enum.Enum):
@@ -255,6 +256,7 @@ class Detection:
     dovecot: Optional[DovecotFacts] = None
     docker_mailserver: Optional[DockerMailserverFacts] = None
     open_xchange: Optional[OpenXchangeFacts] = None
+    sendmail: Optional[SendmailFacts] = None
 
 
 class FirewallOwner(str, enum.Enum):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional, Protocol
 
-from conbool_tui.plan import MailTarget, Plan
+from conbool_tui.plan import FileTarget, MailTarget, Plan
 
 __all__ = ["MailSystem", "MailTarget", "Problem"]
 
@@ -38,6 +38,17 @@ class MailSystem(Protocol):
 
     def ready(self, plan: Plan) -> list[Problem]:
         """What forbids a change now: not running, broken already, wrong instance. Empty when the change may begin."""
+        ...
+
+    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
+        """Files that the system's own tools make from ``files`` (path to new content, None for removed) laid over the live ones.
+
+        Nothing live is touched. Only those whose meaning differs from what is there now, as they are and as they must be; without ``files``
+        those that are not what their live sources give. Empty where a system reads all its files as they are.
+
+        Raises:
+            CheckFailedError: they cannot be made.
+        """
         ...
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:

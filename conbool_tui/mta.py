@@ -16,4 +16,8 @@ def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
         from conbool_tui.planners.postfix.mta import mta_of
 
         return mta_of(detection.postfix)
+    if detection.mta is None and detection.sendmail is not None:
+        from conbool_tui.planners import sendmail
+
+        return sendmail.mta_of(detection.sendmail)
     return detection.mta

@@ -56,12 +56,16 @@ class Change:
 
 @dataclass(frozen=True)
 class FileTarget:
-    """One file as it must be before (None: absent) and after (None: removed). ``mode`` counts only for new files, owned by root."""
+    """One file as it must be before (None: absent) and after (None: removed). ``mode`` counts only for new files, owned by root.
+
+    ``generated``: the mail system's own tools make it from the other files; a plan that is only looked at does not have it yet.
+    """
 
     path: str
     before: Optional[bytes]
     after: Optional[bytes]
     mode: int = 0o644
+    generated: bool = False
 
 
 @dataclass(frozen=True)

@@ -294,9 +294,15 @@ class Session:
 
     def conflicts(self, change_id: Optional[str] = None) -> tuple[Conflict, ...]:
         """What was edited since a change and what its undo would have to ask about; read only. Raises as undo_target."""
+        from conbool_tui.systems import make_system
         from conbool_tui.transaction import find_conflicts
 
-        return find_conflicts(self.host, self.state_dir, self.undo_target(change_id).id)
+        return find_conflicts(
+            self.host,
+            self.state_dir,
+            self.undo_target(change_id).id,
+            system_for=partial(make_system, self.host),
+        )
 
     def unconfirmed(self) -> Optional[Receipt]:
         """A change that is live and is taken back by itself unless somebody confirms it, None when there is none."""

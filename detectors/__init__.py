@@ -21,6 +21,7 @@ from detectors.listening import owner_of_port, safe_listeners
 from detectors.open_xchange import OpenXchangeDetector, together
 from detectors.other import find_other
 from detectors.postfix import PostfixDetector
+from detectors.sendmail import SendmailDetector
 
 
 class Detector(Protocol):
@@ -36,6 +37,7 @@ class Detector(Protocol):
 
 DETECTORS: tuple[Detector, ...] = (
     PostfixDetector(),
+    SendmailDetector(),
     DovecotDetector(),
     DockerMailserverDetector(),
     OpenXchangeDetector(),

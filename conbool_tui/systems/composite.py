@@ -9,7 +9,7 @@ from typing import Optional
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.mail_system import MailSystem, MailTarget, Problem
-from conbool_tui.plan import Plan
+from conbool_tui.plan import FileTarget, Plan
 
 _APART = 1000
 """More than any system's own ranks: what stands beside the MTA is written first, since the MTA begins to hand over what it must know."""
@@ -46,6 +46,13 @@ class CompositeSystem:
         """What forbids a change now in any of them."""
         self._remember()
         return [problem for target, system in self._parts for problem in system.ready(_part(plan, target))]
+
+    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
+        """Each from its own files."""
+        found: list[FileTarget] = []
+        for target, system in self._parts:
+            found += system.generate({path: data for path, data in files.items() if _below(path, target)})
+        return tuple(found)
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """Each judges its own files."""

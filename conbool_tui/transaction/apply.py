@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from collections.abc import Sequence
 from typing import Optional
@@ -81,6 +82,13 @@ def apply_plan(
         tools.signals = signals
         with nothing_changed():
             entries, folders = check(tools, plan)
+            made = (
+                tools.system.generate(mail_files(plan))
+                if mail_files(plan) and (host.live or host.is_root)
+                else ()
+            )
+            plan = dataclasses.replace(plan, files=plan.files + made)
+            entries += tuple(entry_for(host, item.path, item.before, item.after, item.mode) for item in made)
         record = Record(store.new_id(), plan, entries, folders)
         work = Work(tools, record)
         mail = mail_files(plan)

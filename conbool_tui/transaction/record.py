@@ -145,6 +145,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         {
             "path": target.path,
             "mode": f"{target.mode:04o}",
+            "generated": target.generated,
             "before": None if target.before is None else checksum(target.before),
             "after": None if target.after is None else checksum(target.after),
         }
@@ -165,7 +166,11 @@ def plan_from_json(document: Mapping[str, Any], content: Contents) -> Plan:
         ),
         files=tuple(
             FileTarget(
-                item["path"], content(number, "before"), content(number, "after"), int(item["mode"], 8)
+                item["path"],
+                content(number, "before"),
+                content(number, "after"),
+                int(item["mode"], 8),
+                bool(item.get("generated", False)),
             )
             for number, item in enumerate(document["files"])
         ),

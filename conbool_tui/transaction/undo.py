@@ -14,6 +14,7 @@ from conbool_tui.transaction import record as records
 from conbool_tui.transaction.accepted import load_accepted
 from conbool_tui.transaction.apply import waits
 from conbool_tui.transaction.asked import Asked, still_meant
+from conbool_tui.transaction.generated import generated_paths, take_back_generated
 from conbool_tui.transaction.guarding import StartGuard, start_process
 from conbool_tui.transaction.key_values import values_of
 from conbool_tui.transaction.lineage import bases_instead, set_by_later, set_later, shared_keys
@@ -121,9 +122,18 @@ def undo_change(
 
 
 def find_conflicts(
-    host: Host, state_dir: str, change_id: Optional[str] = None, *, live_for: LiveFor = real_live
+    host: Host,
+    state_dir: str,
+    change_id: Optional[str] = None,
+    *,
+    live_for: LiveFor = real_live,
+    system_for: Optional[SystemFor] = None,
 ) -> tuple[Conflict, ...]:
     """What an undo would have to ask about; read only. Nothing is asked about a change without an end: it is rolled back.
+
+    Args:
+        live_for: gives the driver of a live target.
+        system_for: gives the mail system a change belongs to; without it files that such a system generates are not looked at.
 
     Raises:
         UsageError: no such change, or it is not applied.
@@ -137,7 +147,12 @@ def find_conflicts(
     wishes = _wishes(store, record, {})
     found = [*_Rules(host, record, lambda name: live_for(host, name), wishes).conflicts]
     for item in record.entries:
+        if item.path in generated_paths(record):
+            continue
         found.extend(_merged(host, record, item, wishes)[1].conflicts)
+    if generated_paths(record) and system_for is not None and not found:
+        sources, _ = _entries(host, record, wishes)
+        found.extend(take_back_generated(host, system_for(record.target), record, sources, wishes)[1])
     return _with_later(store, record, found)
 
 
@@ -180,6 +195,8 @@ def _take_back(tools: Tools, old: Record, choices: Choices, asked: Asked) -> Rec
         meant = still_meant(tools.host, old, tools.live, choices, asked)
         wishes = _wishes(tools.store, old, meant)
         entries, conflicts = _entries(tools.host, old, wishes)
+        made, edited = take_back_generated(tools.host, tools.system, old, entries, wishes)
+        entries, conflicts = entries + made, [*conflicts, *edited]
         rules = _Rules(tools.host, old, tools.live, wishes)
         found = _with_later(tools.store, old, [*rules.conflicts, *conflicts])
     if found:
@@ -281,7 +298,10 @@ class _Rules:
 def _entries(host: Host, old: Record, wishes: Wishes) -> tuple[tuple[FileEntry, ...], list[Conflict]]:
     conflicts: list[Conflict] = []
     entries: list[FileEntry] = []
+    generated = generated_paths(old)
     for item in old.entries:
+        if item.path in generated:
+            continue
         data, merged = _merged(host, old, item, wishes)
         conflicts.extend(merged.conflicts)
         if merged.conflicts or merged.data == data:
@@ -319,6 +339,7 @@ def _inverse(
     plan: Plan, entries: tuple[FileEntry, ...], rules: tuple[LiveTarget, ...], ports: tuple[int, ...]
 ) -> Plan:
     done = Record("", plan, entries, ())
+    generated = {target.path for target in plan.files if target.generated}
     changes = []
     for change in reversed(plan.changes):
         if change.kind is ChangeKind.FIREWALL:
@@ -335,6 +356,7 @@ def _inverse(
             None if entry.before is None else entry.before.data,
             None if entry.after is None else entry.after.data,
             0o644 if entry.after is None else entry.after.mode,
+            entry.path in generated,
         )
         for entry in entries
     )

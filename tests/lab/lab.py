@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional, TypeVar, Union
 
 from . import client, machine
@@ -16,7 +18,8 @@ from .machine import Machine, Mounts, Place
 from .messages import Message
 from .netns import Namespace, ip_batch, remove_leftovers
 from .postfix import PostfixMachine, PostfixSite
-from .roots import RootSpec, postfix_spec
+from .roots import RootSpec, postfix_spec, sendmail_spec
+from .sendmail import SendmailMachine, SendmailSite
 from .sinks import Sink, SinkSpec
 
 M = TypeVar("M", bound=Machine)
@@ -229,6 +232,28 @@ class Lab:
             new.start()
         return new
 
+    def sendmail(
+        self,
+        suite: str = "bookworm",
+        site: Optional[SendmailSite] = None,
+        *,
+        start: bool = True,
+        extra_packages: Sequence[str] = (),
+        hostname: str = "",
+    ) -> SendmailMachine:
+        """A machine with Sendmail, set up as ``site`` says and running; suites bookworm (8.17) and trixie (8.18)."""
+        site = site or SendmailSite()
+        new = self.machine(SendmailMachine, sendmail_spec(suite, extra=extra_packages), hostname)
+        new.set_up(site, self.authority.issue(new.place.hostname))
+        for domain in site.hosted:
+            self.dns.zone.set(domain, "MX", "10 in.conbool.com.")
+        # Sendmail asks whether a sender's domain exists.
+        for domain in ("elsewhere.example", "sub.example.com"):
+            self.dns.zone.set(domain, "MX", "10 mx.outside-b.example.")
+        if start:
+            new.start()
+        return new
+
     # -- mail
 
     def send(
@@ -288,6 +313,23 @@ class Lab:
             auth=auth,
             timeout=timeout,
         )
+
+    @contextmanager
+    def session(
+        self, to: Machine, source: str = "", *, port: int = 25, tls: bool = False
+    ) -> Iterator[smtplib.SMTP]:
+        """A client connected to a machine that has greeted, for several transactions; it quits at the end."""
+        client = smtplib.SMTP(timeout=60, local_hostname="client.lab.invalid")
+        client._host = to.place.hostname  # type: ignore[attr-defined]
+        client.sock = self.connect(source or to.place.neighbour4, to.place.ipv4, port)
+        client.file = None
+        client.getreply()
+        client.ehlo()
+        if tls:
+            client.starttls(context=self.authority.client_context(None))
+            client.ehlo()
+        yield client
+        client.quit()
 
     def where(self, token: Union[str, Message]) -> list[str]:
         """Every place a message reached, sorted: ``conbool`` for a sink, ``mx1:alice`` for a mailbox.
@@ -363,7 +405,7 @@ class Lab:
         """The queues and the ends of the logs of all machines, for a failed test's message."""
         lines = []
         for one in self.machines:
-            if isinstance(one, PostfixMachine):
+            if isinstance(one, (PostfixMachine, SendmailMachine)):
                 lines.append(f"--- {one.place.hostname}: queue")
                 lines += [str(entry) for entry in one.queue()]
                 lines.append(f"--- {one.place.hostname}: log")
@@ -384,7 +426,7 @@ class Lab:
             "conbool_networks": [CONBOOL_NETWORK4, CONBOOL_NETWORK6],
             "inbound": {"relay_host": one.place.hostname},
         }
-        if isinstance(one, PostfixMachine):
+        if isinstance(one, (PostfixMachine, SendmailMachine)):
             answers["domains"] = one.site.hosted
         answers.update(changes)
         return answers

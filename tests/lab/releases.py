@@ -54,3 +54,7 @@ def spread(names: str, values: Sequence[Any], everywhere: Sequence[Any] = ()) ->
     pairs.sort(key=lambda pair: suites.index(pair[0]))
     rows = [(suite, *value) if several else (suite, value) for suite, value in pairs]
     return pytest.mark.parametrize(f"suite,{names}", rows, indirect=["suite"])
+
+
+SENDMAIL = tuple(name for name in chosen_suites() if name != "bullseye")
+"""The releases with a Sendmail that is tested: 8.17 and 8.18."""

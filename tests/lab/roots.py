@@ -47,6 +47,18 @@ POSTFIX_PRESEED = (
 # What the first start of Postfix would do on every machine: its directories, and the files in its chroot.
 POSTFIX_PREPARATION = ("/usr/lib/postfix/configure-instance.sh - || true", "postfix check")
 
+SENDMAIL_PACKAGES = (
+    "sendmail-bin",
+    "sendmail-cf",
+    "sensible-mda",
+    "procmail",
+    "m4",
+    "make",
+    "sasl2-bin",
+    "libsasl2-modules",
+    "busybox",
+)
+
 USERS = ("alice", "bob", "carol", "dave")
 
 
@@ -101,6 +113,16 @@ def dovecot_spec(suite: str, *, sieve: bool = True, extra: Sequence[str] = ()) -
     return postfix_spec(suite, extra=(*wanted, *extra))
 
 
+def sendmail_spec(suite: str, *, extra: Sequence[str] = ()) -> RootSpec:
+    """A root with Debian's Sendmail and what builds its configuration; its logger is busybox's.
+
+    Args:
+        suite: Debian code name.
+        extra: more packages.
+    """
+    return RootSpec(suite, COMMON_PACKAGES + SENDMAIL_PACKAGES + tuple(extra))
+
+
 def bare_spec(suite: str) -> RootSpec:
     """A root without any mail system."""
     return RootSpec(suite, COMMON_PACKAGES)
@@ -113,6 +135,7 @@ def layer_below(spec: RootSpec) -> Optional[RootSpec]:
         postfix_spec(spec.suite, extra=DOVECOT_PACKAGES),
         postfix_spec(spec.suite),
         postfix_spec(spec.suite, pcre=False),
+        sendmail_spec(spec.suite),
         bare_spec(spec.suite),
     )
     for one in known:

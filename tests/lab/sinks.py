@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import re
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Parsed
 from typing import Any, Optional, cast
@@ -128,6 +130,17 @@ class Sink:
             context.sni_callback = self._note_sni
             self._contexts[kind] = context
         self._certificate = kind
+
+    @contextlib.contextmanager
+    def showing(self, context: ssl.SSLContext) -> Iterator[None]:
+        """Show a certificate of no kind to new connections meanwhile."""
+        before = self._certificate
+        self._contexts["other"] = context
+        self._certificate = "other"
+        try:
+            yield
+        finally:
+            self._certificate = before
 
     @property
     def context(self) -> Optional[ssl.SSLContext]:
@@ -309,6 +322,10 @@ class _Protocol(SMTP):
         """Drop the connection without a word."""
         if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).abort()
+
+    async def smtp_MAIL(self, arg: Optional[str]) -> None:
+        """Who offers AUTH has to take its parameter of MAIL (RFC 4954, 5), which aiosmtpd does not know."""
+        await super().smtp_MAIL(re.sub(r"(?i) AUTH=\S+", "", arg) if arg else arg)
 
 
 class _Handler:

@@ -12,6 +12,7 @@ import pytest
 
 from . import messages
 from .lab import CONBOOL, CONBOOL6, STRANGER, STRANGER6, Lab
+from .machine import Machine
 from .messages import Message
 from .postfix import PASSWORD, PostfixMachine, PostfixSite
 from .product import apply_answers
@@ -354,7 +355,7 @@ def site(stage: tuple[Lab, PostfixMachine]) -> PostfixMachine:
     return stage[1]
 
 
-def source_address(machine: PostfixMachine, name: str) -> str:
+def source_address(machine: Machine, name: str) -> str:
     """The client address behind a case's word."""
     return {
         "": machine.place.neighbour4,
@@ -387,7 +388,7 @@ def test_route(lab: Lab, site: PostfixMachine, case: Case) -> None:
     check_copies(lab, site, case, message)
 
 
-def check_copies(lab: Lab, site: PostfixMachine, case: Case, message: Message) -> None:
+def check_copies(lab: Lab, site: Machine, case: Case, message: Message) -> None:
     """Every copy: the body unchanged, the headers as the case says, and TLS and certificate at the smart host."""
     for received in lab.conbool.find(message.token):
         assert received.tls is not None
