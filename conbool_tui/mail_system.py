@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from typing import Optional, Protocol, runtime_checkable
 
 from conbool_tui.plan import MailTarget, Plan
 
@@ -67,3 +67,28 @@ class MailSystem(Protocol):
         """Addresses whose SMTP connections to port 25 both began and ended well after ``moment``: nothing that the client said was refused.
         Empty where that cannot be told."""
         ...
+
+
+@runtime_checkable
+class BuiltSystem(Protocol):
+    """A mail system that reads what is built from its files: Debian joins Exim's conf.d folders."""
+
+    def counts_by_presence(self, path: str) -> bool:
+        """Whether a file has an effect because it is there, and not because another file names it: then it has to be gone before the
+        files are read again."""
+        ...
+
+    def generate(self) -> list[Problem]:
+        """Make what is built follow the files. Asked instead of ``reload`` where the system does not run; ``reload`` does it by itself.
+        Empty when it worked."""
+        ...
+
+
+def counts_by_presence(system: MailSystem, path: str) -> bool:
+    """As ``BuiltSystem``; false for every other system."""
+    return isinstance(system, BuiltSystem) and system.counts_by_presence(path)
+
+
+def generate(system: MailSystem) -> list[Problem]:
+    """As ``BuiltSystem``; nothing for every other system."""
+    return system.generate() if isinstance(system, BuiltSystem) else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from conbool_tui.facts import Detection, MtaFacts
+from conbool_tui.planners.exim import mta as exim
 from conbool_tui.planners.postfix.mta import mta_of
 
 
@@ -14,4 +15,6 @@ def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
         return None
     if detection.mta is None and detection.postfix is not None:
         return mta_of(detection.postfix)
+    if detection.mta is None and detection.exim is not None:
+        return exim.mta_of(detection.exim)
     return detection.mta

@@ -31,6 +31,10 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
         from conbool_tui.planners.docker_mailserver import plan_docker_mailserver
 
         return plan_docker_mailserver(detection.docker_mailserver, answers)
+    if detection.exim is not None:
+        from conbool_tui.planners.exim import plan_exim
+
+        return plan_exim(detection.exim, answers)
     raise CheckFailedError(
         f"{detection.system} was found, and this version cannot plan for it.",
         "",

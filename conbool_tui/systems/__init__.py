@@ -8,10 +8,11 @@ from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.systems.composite import CompositeSystem
 from conbool_tui.systems.docker_mailserver import DockerMailserverSystem
 from conbool_tui.systems.dovecot import DovecotSystem
+from conbool_tui.systems.exim import EximSystem
 from conbool_tui.systems.postfix import PostfixSystem
 from conbool_tui.systems.spam_filter import RspamdSystem, SpamAssassinSystem
 
-NAMES = ("postfix", "docker-mailserver", "dovecot", "rspamd", "spamassassin")
+NAMES = ("postfix", "exim", "docker-mailserver", "dovecot", "rspamd", "spamassassin")
 
 
 def make_system(host: Host, target: MailTarget) -> MailSystem:
@@ -32,6 +33,8 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
         return SpamAssassinSystem(host, target.config_directory)
     if target.system == DockerMailserverSystem.name:
         return DockerMailserverSystem(host, target.config_directory, target.instance)
+    if target.system == "exim":
+        return EximSystem(host, target.config_directory)
     raise UsageError(
         f"The mail system {target.system} is not known.",
         "This version of conbool-tui cannot check or reload it.",

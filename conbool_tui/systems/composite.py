@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.mail_system import MailSystem, MailTarget, Problem
+from conbool_tui.mail_system import MailSystem, MailTarget, Problem, counts_by_presence, generate
 from conbool_tui.plan import Plan
 
 _APART = 1000
@@ -41,6 +41,14 @@ class CompositeSystem:
             if _below(path, target):
                 return system.write_rank(path) + (_APART if number == 0 else 0)
         return self._main.write_rank(path)
+
+    def counts_by_presence(self, path: str) -> bool:
+        """As the one says to whom the file belongs."""
+        return any(counts_by_presence(system, path) for target, system in self._parts if _below(path, target))
+
+    def generate(self) -> list[Problem]:
+        """All of them."""
+        return [problem for _, system in self._parts for problem in generate(system)]
 
     def ready(self, plan: Plan) -> list[Problem]:
         """What forbids a change now in any of them."""

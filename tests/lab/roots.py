@@ -101,6 +101,12 @@ def dovecot_spec(suite: str, *, sieve: bool = True, extra: Sequence[str] = ()) -
     return postfix_spec(suite, extra=(*wanted, *extra))
 
 
+def exim_spec(suite: str, *, heavy: bool = True) -> RootSpec:
+    """A root with Debian's Exim, unconfigured; ``heavy``: the daemon that is built with content scanning."""
+    daemon = "exim4-daemon-heavy" if heavy else "exim4-daemon-light"
+    return RootSpec(suite, (*COMMON_PACKAGES, "exim4-base", "exim4-config", daemon))
+
+
 def bare_spec(suite: str) -> RootSpec:
     """A root without any mail system."""
     return RootSpec(suite, COMMON_PACKAGES)

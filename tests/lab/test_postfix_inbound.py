@@ -14,6 +14,7 @@ import pytest
 
 from . import messages
 from .lab import CONBOOL, CONBOOL6, STRANGER, STRANGER6, Lab
+from .machine import Machine
 from .postfix import CONTENT_FILTER, PASSWORD, SCANNER_PORT, PostfixMachine, PostfixSite
 from .product import write_answers
 from .snapshot import differences
@@ -140,7 +141,7 @@ class _Wrapped(smtplib.SMTP):
 
 def send(
     lab: Lab,
-    machine: PostfixMachine,
+    machine: Machine,
     row: Row,
     message: messages.Message,
 ) -> int:
@@ -173,7 +174,7 @@ def send(
         return client.data(message.raw)[0] if code == 250 else code
 
 
-def run(lab: Lab, machine: PostfixMachine, rows: Sequence[Row], phase: str) -> None:
+def run(lab: Lab, machine: Machine, rows: Sequence[Row], phase: str) -> None:
     """Send every row's message and compare the replies and the places they reached, all together."""
     sent = []
     for row in rows:
