@@ -17,7 +17,7 @@ from conbool_tui.planners.exim.own import (
     route,
     sender_routes,
 )
-from conbool_tui.planners.exim.router_part import replaces_route
+from conbool_tui.planners.exim.router_part import junk_folder, replaces_route
 
 _UNCHECKED = ("acl_smtp_connect", "acl_smtp_helo", "acl_smtp_predata")
 
@@ -171,7 +171,7 @@ def _spam(facts: EximFacts, answers: Answers) -> list[Notice]:
             Notice(
                 "note",
                 "Exim files no mail into maildirs of local users here: flagged mail gets X-Spam-Flag: YES, and a Sieve filter can "
-                f"file it into {answers.spam.folder or "Junk"}.",
+                f"file it into {junk_folder(answers)}.",
                 Step.C,
             )
         ]
@@ -188,7 +188,7 @@ def _spam(facts: EximFacts, answers: Answers) -> list[Notice]:
     return [
         Notice(
             "note",
-            f"Flagged mail of local users goes into {answers.spam.folder or "Junk"}; mail that {', '.join(others)} delivers gets "
+            f"Flagged mail of local users goes into {junk_folder(answers)}; mail that {', '.join(others)} delivers gets "
             "X-Spam-Flag: YES.",
             Step.C,
         )

@@ -19,7 +19,7 @@ from conbool_tui.planners.exim.main_part import main_part
 from conbool_tui.planners.exim.mta import present_main
 from conbool_tui.planners.exim.notices import notices
 from conbool_tui.planners.exim.own import Seat, data_path, label_file, maildir_router, remote_router, seat
-from conbool_tui.planners.exim.router_part import junk_part, router_part
+from conbool_tui.planners.exim.router_part import junk_folder, junk_part, router_part
 from conbool_tui.planners.exim.tightening import tightens_port_25
 from conbool_tui.planners.exim.transport_part import transport_part
 
@@ -115,7 +115,7 @@ def _pieces(facts: EximFacts, answers: Answers) -> dict[str, _Piece]:
         found[names.JUNK] = _Piece(
             junk,
             Step.C,
-            f"Flagged mail goes into {answers.spam.folder or "Junk"}",
+            f"Flagged mail goes into {junk_folder(answers)}",
             "It is filed like all other mail, in another folder.",
         )
     return found

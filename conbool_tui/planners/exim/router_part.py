@@ -87,6 +87,11 @@ def files_spam(facts: EximFacts, answers: Answers) -> bool:
     return answers.spam.action == "folder" and maildir_router(facts) is not None
 
 
+def junk_folder(answers: Answers) -> str:
+    """The mailbox folder for flagged mail."""
+    return answers.spam.folder or "Junk"
+
+
 def junk_part(facts: EximFacts, answers: Answers) -> str:
     """The router before the one that files mail of local users: the same users, another folder."""
     found = maildir_router(facts)

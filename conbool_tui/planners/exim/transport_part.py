@@ -6,7 +6,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.facts_exim import EximFacts
 from conbool_tui.planners.exim import names
 from conbool_tui.planners.exim.own import maildir_router, remote_router
-from conbool_tui.planners.exim.router_part import block, direct_condition, files_spam
+from conbool_tui.planners.exim.router_part import block, direct_condition, files_spam, junk_folder
 
 _DEBIAN = (
     ("REMOTE_SMTP_HEADERS_REWRITE", "headers_rewrite"),
@@ -55,7 +55,7 @@ def transport_part(facts: EximFacts, answers: Answers) -> str:
         parts.append(block(names.DIRECT_TRANSPORT, ["driver = smtp"]) + _as_own(facts, signing=True))
     found = maildir_router(facts)
     if found is not None and files_spam(facts, answers):
-        parts.append(_junk(found[1], answers.spam.folder or "Junk"))
+        parts.append(_junk(found[1], junk_folder(answers)))
     return "\n".join(parts)
 
 
