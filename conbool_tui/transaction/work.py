@@ -3,8 +3,9 @@
 Every live effect is announced in the journal first. Order of writing (why: no reader may meet a reference
 to something that is not there): new files, then files by the mail system's rank (tables, master.cf,
 main.cf), then files that count by being there and go away, then reload, then the firewall's rules, then
-all other files that go away. Taking back runs the ranks the other way round and opens the firewall first. Between master.cf and main.cf nothing uses the new services
-yet; a main.cf written first would name transports that do not run.
+all other files that go away. Taking back runs the ranks the other way round and opens the firewall first.
+Between master.cf and main.cf nothing uses the new services yet; a main.cf written first would name
+transports that do not run.
 
 A change that must be confirmed does not end with a commit: a guard process, started before anything is
 touched, takes it back when its time is over, or at once when this process dies before it got that far.
@@ -187,7 +188,7 @@ class Work:
             self._remove(read_by_presence=True)
             if reload:
                 self._reload()
-            else:
+            elif mail_files(self.record.plan):
                 self._generate()
             if not self.backward:
                 self._put_rules()

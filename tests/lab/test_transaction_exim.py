@@ -19,7 +19,6 @@ from .test_postfix_routes import OUT_A
 DRIVER = r'''
 import json, os, shutil, signal, sys
 from conbool_tui import answers_file
-from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.session import Session
 from conbool_tui.systems import make_system
@@ -59,8 +58,8 @@ def forked(action):
         os.close(reading)
         try:
             answer = action()
-        except ConboolError as error:
-            answer = {"error": type(error).__name__, "text": "\n".join(error.lines())}
+        except BaseException as error:
+            answer = {"error": type(error).__name__, "text": str(error)}
         os.write(writing, json.dumps(answer).encode())
         os._exit(0)
     os.close(writing)
