@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 if TYPE_CHECKING:
     from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
     from conbool_tui.facts_dovecot import DovecotFacts
+    from conbool_tui.facts_exim import EximFacts
     from conbool_tui.facts_filters import FilterFacts
     from conbool_tui.facts_open_xchange import OpenXchangeFacts
     from conbool_tui.facts_sendmail import SendmailFacts
@@ -250,6 +251,7 @@ class Detection:
     managed_by: str = ""
     evidence: str = ""
     postfix: Optional[PostfixFacts] = None
+    exim: Optional[EximFacts] = None
     role: str = "mta"
     covers: tuple[str, ...] = ()
     mta: Optional[MtaFacts] = None

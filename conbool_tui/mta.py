@@ -20,4 +20,8 @@ def mta_facts(detection: Optional[Detection]) -> Optional[MtaFacts]:
         from conbool_tui.planners import sendmail
 
         return sendmail.mta_of(detection.sendmail)
+    if detection.mta is None and detection.exim is not None:
+        from conbool_tui.planners.exim import mta as exim
+
+        return exim.mta_of(detection.exim)
     return detection.mta

@@ -15,6 +15,7 @@ from conbool_tui.mta import mta_facts
 from detectors import managed
 from detectors.docker_mailserver import DockerMailserverDetector
 from detectors.dovecot import DovecotDetector
+from detectors.exim import EximDetector
 from detectors.filters import find_filters
 from detectors.firewall import find_firewall
 from detectors.listening import owner_of_port, safe_listeners
@@ -38,6 +39,7 @@ class Detector(Protocol):
 DETECTORS: tuple[Detector, ...] = (
     PostfixDetector(),
     SendmailDetector(),
+    EximDetector(),
     DovecotDetector(),
     DockerMailserverDetector(),
     OpenXchangeDetector(),

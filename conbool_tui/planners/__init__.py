@@ -35,6 +35,10 @@ def plan_mail_system(detection: Detection, answers: Answers) -> Plan:
         from conbool_tui.planners.sendmail import plan_sendmail
 
         return plan_sendmail(detection.sendmail, answers)
+    if detection.exim is not None:
+        from conbool_tui.planners.exim import plan_exim
+
+        return plan_exim(detection.exim, answers)
     raise CheckFailedError(
         f"{detection.system} was found, and this version cannot plan for it.",
         "",

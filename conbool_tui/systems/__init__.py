@@ -8,11 +8,12 @@ from conbool_tui.mail_system import MailSystem, MailTarget
 from conbool_tui.systems.composite import CompositeSystem
 from conbool_tui.systems.docker_mailserver import DockerMailserverSystem
 from conbool_tui.systems.dovecot import DovecotSystem
+from conbool_tui.systems.exim import EximSystem
 from conbool_tui.systems.postfix import PostfixSystem
 from conbool_tui.systems.sendmail import SendmailSystem
 from conbool_tui.systems.spam_filter import RspamdSystem, SpamAssassinSystem
 
-NAMES = ("postfix", "docker-mailserver", "sendmail", "dovecot", "rspamd", "spamassassin")
+NAMES = ("postfix", "sendmail", "exim", "docker-mailserver", "dovecot", "rspamd", "spamassassin")
 
 
 def make_system(host: Host, target: MailTarget) -> MailSystem:
@@ -35,6 +36,8 @@ def make_system(host: Host, target: MailTarget) -> MailSystem:
         return DockerMailserverSystem(host, target.config_directory, target.instance)
     if target.system == "sendmail":
         return SendmailSystem(host, target.config_directory)
+    if target.system == "exim":
+        return EximSystem(host, target.config_directory)
     raise UsageError(
         f"The mail system {target.system} is not known.",
         "This version of conbool-tui cannot check or reload it.",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.mail_system import MailSystem, MailTarget, Problem
+from conbool_tui.mail_system import MailSystem, MailTarget, Problem, counts_by_presence, generate, rebuild
 from conbool_tui.plan import FileTarget, Plan
 
 _APART = 1000
@@ -42,6 +42,14 @@ class CompositeSystem:
                 return system.write_rank(path) + (_APART if number == 0 else 0)
         return self._main.write_rank(path)
 
+    def counts_by_presence(self, path: str) -> bool:
+        """As the one says to whom the file belongs."""
+        return any(counts_by_presence(system, path) for target, system in self._parts if _below(path, target))
+
+    def rebuild(self) -> list[Problem]:
+        """All of them."""
+        return [problem for _, system in self._parts for problem in rebuild(system)]
+
     def ready(self, plan: Plan) -> list[Problem]:
         """What forbids a change now in any of them."""
         self._remember()
@@ -51,7 +59,7 @@ class CompositeSystem:
         """Each from its own files."""
         found: list[FileTarget] = []
         for target, system in self._parts:
-            found += system.generate({path: data for path, data in files.items() if _below(path, target)})
+            found += generate(system, {path: data for path, data in files.items() if _below(path, target)})
         return tuple(found)
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:

@@ -11,7 +11,7 @@ from typing import Optional
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.plan import FileTarget, Plan
+from conbool_tui.plan import Plan
 from conbool_tui.runner import CommandResult
 from conbool_tui.systems.postfix_judge import judge
 from conbool_tui.systems.postfix_log import PostfixLog
@@ -78,10 +78,6 @@ class PostfixSystem:
         time.sleep(_SETTLE)
         self._watch().learn()
         return []
-
-    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
-        """Nothing: all tables of ours are read as text."""
-        return ()
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """postconf(1) and postmap(1) on a staged copy; see postfix_judge."""

@@ -9,7 +9,7 @@ from typing import Optional
 
 from conbool_tui.errors import CheckFailedError, ConboolError
 from conbool_tui.host import Host
-from conbool_tui.mail_system import MailSystem, Problem
+from conbool_tui.mail_system import MailSystem, Problem, generate
 from conbool_tui.plan import Plan
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
 from conbool_tui.transaction.guarding import StartGuard, start_process
@@ -83,7 +83,7 @@ def apply_plan(
         with nothing_changed():
             entries, folders = check(tools, plan)
             made = (
-                tools.system.generate(mail_files(plan))
+                generate(tools.system, mail_files(plan))
                 if mail_files(plan) and (host.live or host.is_root)
                 else ()
             )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from conbool_tui.host import Host
-from conbool_tui.mail_system import MailSystem
+from conbool_tui.mail_system import MailSystem, generate
 from conbool_tui.transaction.merge import KEEP, PUT_BACK, Conflict, Wishes
 from conbool_tui.transaction.preflight import entry_for
 from conbool_tui.transaction.record import FileEntry, Record
@@ -57,7 +57,7 @@ def take_back_generated(
             anew.append(item)
     if anew and not conflicts:
         files = {entry.path: None if entry.after is None else entry.after.data for entry in sources}
-        made = {target.path: target for target in system.generate(files)}
+        made = {target.path: target for target in generate(system, files)}
         for item in anew:
             target = made.get(item.path)
             if target is not None:
@@ -83,7 +83,7 @@ def _exact(host: Host, old: Record, sources: Sequence[FileEntry]) -> bool:
 
 def _edited(system: MailSystem) -> frozenset[str]:
     """Those that are not what their live sources give."""
-    return frozenset(target.path for target in system.generate({}))
+    return frozenset(target.path for target in generate(system, {}))
 
 
 def _old_metadata(entry: FileEntry, item: FileEntry) -> FileEntry:

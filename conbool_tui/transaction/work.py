@@ -2,9 +2,10 @@
 
 Every live effect is announced in the journal first. Order of writing (why: no reader may meet a reference
 to something that is not there): new files, then files by the mail system's rank (tables, master.cf,
-main.cf), then reload, then the firewall's rules, then files that go away. Taking back runs the ranks the
-other way round and opens the firewall first. Between master.cf and main.cf nothing uses the new services
-yet; a main.cf written first would name transports that do not run.
+main.cf), then files that count by being there and go away, then reload, then the firewall's rules, then
+all other files that go away. Taking back runs the ranks the other way round and opens the firewall first.
+Between master.cf and main.cf nothing uses the new services yet; a main.cf written first would name
+transports that do not run.
 
 A change that must be confirmed does not end with a commit: a guard process, started before anything is
 touched, takes it back when its time is over, or at once when this process dies before it got that far.
@@ -28,7 +29,7 @@ from conbool_tui.errors import (
     RolledBackError,
 )
 from conbool_tui.host import FileState, Host
-from conbool_tui.mail_system import MailSystem, Problem
+from conbool_tui.mail_system import MailSystem, Problem, counts_by_presence, rebuild
 from conbool_tui.plan import LiveTarget, Plan
 from conbool_tui.receipt import Progress, ProgressSink, Receipt
 from conbool_tui.support.credentials import hide_credentials
@@ -184,11 +185,14 @@ class Work:
             if self.backward:
                 self._put_rules()
             self._write()
+            self._remove(read_by_presence=True)
             if reload:
                 self._reload()
+            elif mail_files(self.record.plan):
+                self._rebuild()
             if not self.backward:
                 self._put_rules()
-            self._remove()
+            self._remove(read_by_presence=False)
             if reload or self.rules:
                 self._health(health if reload else list)
             self.tools.signals.check()
@@ -375,6 +379,12 @@ class Work:
         if problems:
             raise ProblemsError("The mail system could not be reloaded", problems)
 
+    def _rebuild(self) -> None:
+        """What is built from the files follows them also where nothing runs that could be reloaded."""
+        problems = rebuild(self.system) if self.host.live else []
+        if problems:
+            raise ProblemsError("What is built from the files could not be built anew", problems)
+
     def _put_rules(self) -> None:
         for target in self.rules:
             if target.before == target.after:
@@ -397,8 +407,10 @@ class Work:
                 raise ProblemsError(f"The firewall did not take the rules ({target.name})", problems)
             self._step(Kind.IN_FORCE, "The new rules are in force.", path=target.name)
 
-    def _remove(self) -> None:
+    def _remove(self, *, read_by_presence: bool) -> None:
         for entry in self.record.entries:
+            if counts_by_presence(self.system, entry.path) is not read_by_presence:
+                continue
             if entry.after is None and entry.before is not None:
                 self.tools.signals.check()
                 self._guard(entry)
@@ -413,7 +425,7 @@ class Work:
                     after=None,
                 )
         for folder in sorted(self.record.removed_folders, key=len, reverse=True):
-            if self.host.is_dir(folder) and not self.host.listdir(folder):
+            if not read_by_presence and self.host.is_dir(folder) and not self.host.listdir(folder):
                 self.touched = True
                 self._step(
                     Kind.REMOVE,
@@ -542,10 +554,12 @@ class RollBack:
         work.clean_staged(staged)
         changed = [entry for entry in work.ordered(backward=not work.backward) if entry.path in announced]
         for entry in changed:
-            if entry.before is not None:
+            if entry.before is not None or counts_by_presence(work.system, entry.path):
                 self._try(entry.path, partial(self._restore, entry))
         if self.running:
             self._try_system(self._reload)
+        elif self.host.live and changed:
+            self._try("", work._rebuild)
         for entry in changed:
             if entry.before is None:
                 self._try(entry.path, partial(self._restore, entry))

@@ -13,12 +13,13 @@ from . import client, machine
 from .certs import Authority
 from .client import Sent
 from .dns import StubDNS, Zone
+from .exim import EximMachine, EximSite
 from .loop import NamespaceLoop
 from .machine import Machine, Mounts, Place
 from .messages import Message
 from .netns import Namespace, ip_batch, remove_leftovers
 from .postfix import PostfixMachine, PostfixSite
-from .roots import RootSpec, postfix_spec, sendmail_spec
+from .roots import RootSpec, exim_spec, postfix_spec, sendmail_spec
 from .sendmail import SendmailMachine, SendmailSite
 from .sinks import Sink, SinkSpec
 
@@ -254,6 +255,33 @@ class Lab:
             new.start()
         return new
 
+    def exim(
+        self,
+        suite: str = "bookworm",
+        site: Optional[EximSite] = None,
+        *,
+        heavy: bool = True,
+        start: bool = True,
+        hostname: str = "",
+    ) -> EximMachine:
+        """A machine with Exim, set up as ``site`` says and running.
+
+        Args:
+            suite: bullseye (Exim 4.94), bookworm (4.96) or trixie (4.98).
+            site: what it serves; a realistic default in Debian's split layout.
+            heavy: False for the daemon without content scanning.
+            start: False leaves Exim stopped.
+            hostname: by default mx1.example.com, mx2.example.com, ...
+        """
+        site = site or EximSite()
+        new = self.machine(EximMachine, exim_spec(suite, heavy=heavy), hostname)
+        new.set_up(site, self.authority.issue(new.place.hostname))
+        for domain in site.hosted:
+            self.dns.zone.set(domain, "MX", "10 in.conbool.com.")
+        if start:
+            new.start()
+        return new
+
     # -- mail
 
     def send(
@@ -405,7 +433,7 @@ class Lab:
         """The queues and the ends of the logs of all machines, for a failed test's message."""
         lines = []
         for one in self.machines:
-            if isinstance(one, (PostfixMachine, SendmailMachine)):
+            if isinstance(one, (PostfixMachine, SendmailMachine, EximMachine)):
                 lines.append(f"--- {one.place.hostname}: queue")
                 lines += [str(entry) for entry in one.queue()]
                 lines.append(f"--- {one.place.hostname}: log")
@@ -426,7 +454,7 @@ class Lab:
             "conbool_networks": [CONBOOL_NETWORK4, CONBOOL_NETWORK6],
             "inbound": {"relay_host": one.place.hostname},
         }
-        if isinstance(one, (PostfixMachine, SendmailMachine)):
+        if isinstance(one, (PostfixMachine, SendmailMachine, EximMachine)):
             answers["domains"] = one.site.hosted
         answers.update(changes)
         return answers

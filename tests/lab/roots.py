@@ -123,6 +123,12 @@ def sendmail_spec(suite: str, *, extra: Sequence[str] = ()) -> RootSpec:
     return RootSpec(suite, COMMON_PACKAGES + SENDMAIL_PACKAGES + tuple(extra))
 
 
+def exim_spec(suite: str, *, heavy: bool = True) -> RootSpec:
+    """A root with Debian's Exim, unconfigured; ``heavy``: the daemon that is built with content scanning."""
+    daemon = "exim4-daemon-heavy" if heavy else "exim4-daemon-light"
+    return RootSpec(suite, (*COMMON_PACKAGES, "exim4-base", "exim4-config", daemon))
+
+
 def bare_spec(suite: str) -> RootSpec:
     """A root without any mail system."""
     return RootSpec(suite, COMMON_PACKAGES)

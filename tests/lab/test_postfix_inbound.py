@@ -174,7 +174,7 @@ def send(
         return client.data(message.raw)[0] if code == 250 else code
 
 
-def run(lab: Lab, machine: PostfixMachine, rows: Sequence[Row], phase: str) -> None:
+def run(lab: Lab, machine: Machine, rows: Sequence[Row], phase: str) -> None:
     """Send every row's message and compare the replies and the places they reached, all together."""
     sent = []
     for row in rows:

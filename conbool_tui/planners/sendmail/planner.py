@@ -96,7 +96,7 @@ def plan_sendmail(facts: SendmailFacts, answers: Answers) -> Plan:
             wanted,
             "#",
             Step.C,
-            f"Flagged mail goes to {procmail.folder_of(facts, answers.spam.folder)}",
+            f"Flagged mail goes to {procmail.folder_of(facts, answers.spam.folder or 'Junk')}",
             "procmail files what Conbool scored as spam; released mail stays in the inbox.",
             changes,
             files,

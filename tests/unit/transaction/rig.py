@@ -82,9 +82,6 @@ class FakeSystem:
     def running(self) -> bool:
         return self.runs
 
-    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
-        return ()
-
     def write_rank(self, path: str) -> int:
         return {"main.cf": 2, "master.cf": 1}.get(os.path.basename(path), 0)
 

@@ -1,0 +1,1 @@
+"""Reading Exim's configuration text without changing it: lists, sections, labels. Pure."""
