@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from conbool_tui.receipt import Receipt
 from screens.base import BaseScreen
 from screens.texts import actions
-from screens.texts.conflicts import KEEP, PUT_BACK, conflict_lines, conflict_row, intro_lines, name_of
+from screens.texts.conflicts import KEEP, PUT_BACK, TITLE, conflict_lines, conflict_row, intro_lines, name_of
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -60,7 +60,7 @@ class ConflictsScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What is asked."""
-        return " conbool-tui   Edited since: keep or put back?"
+        return f" conbool-tui   {TITLE}"
 
     def body(self) -> ComposeResult:
         """What it is about, the list, and the versions of the marked one."""

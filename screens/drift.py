@@ -19,6 +19,7 @@ from screens.texts.drift import (
     NO_SYSTEM,
     READING_ANSWERS,
     RECORDING,
+    TITLE,
     accepted_line,
     drift_lines,
     drift_row,
@@ -52,7 +53,7 @@ class DriftScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What it shows."""
-        return " conbool-tui   Edited since it was applied"
+        return f" conbool-tui   {TITLE}"
 
     def body(self) -> ComposeResult:
         """A sentence, the list, both versions."""

@@ -12,6 +12,7 @@ from screens.texts.versions import place, version_lines
 if TYPE_CHECKING:
     from conbool_tui.transaction import Conflict
 
+TITLE = "Edited since: keep or put back?"
 KEEP, PUT_BACK = "keep", "put back"
 """The choices, in the words of ``conbool_tui.transaction``."""
 

@@ -1,0 +1,176 @@
+"""A guide step: its questions one after the other, then what to do with the answers."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.plain import fields
+from conbool_tui.plain.console import Text
+from conbool_tui.plain.pages import history, inbound, loading, saving, senders
+from conbool_tui.plain.run import Run
+from conbool_tui.plain.talk import BackError, Option
+from conbool_tui.wizard_state import FieldError
+from screens.flow import FlowStep
+from screens.texts import actions, questions
+from screens.texts.diffs import NOT_IN_PREVIEW, PREVIEW, step_lines
+from screens.texts.lines import Line, error_lines
+
+CHANGE = "Change an answer"
+
+
+def form(run: Run, step: FlowStep, *, again: bool) -> None:
+    """Ask, then offer what leads on; returns when the next step comes.
+
+    Args:
+        again: the admin came back here: the questions are not asked one by one.
+
+    Raises:
+        BackError: back to the step before.
+    """
+    run.title(step)
+    run.talk.say(*_intro(run, step))
+    if not again:
+        _ask_all(run, step)
+    while True:
+        run.talk.topic = step.id
+        chosen = run.talk.menu(_options(step), enter="next")
+        if chosen == "next":
+            if _may_go_on(run, step):
+                return
+        elif chosen == "back":
+            raise BackError
+        elif chosen == "preview":
+            _preview(run, step)
+        elif chosen == "change":
+            _change(run, step)
+        elif chosen == "load":
+            loading.load(run)
+        elif chosen == "senders":
+            senders.senders(run)
+        elif chosen == "history":
+            history.history(run)
+        elif chosen == "save":
+            saving.save_answers(run)
+
+
+def _intro(run: Run, step: FlowStep) -> list[Text]:
+    if step.id == "loop":
+        return [questions.addresses_line(run.state), questions.ALWAYS_DIRECT]
+    text = {"release": questions.RELEASE, "scope": questions.SCOPE}.get(step.id)
+    return [text] if text else []
+
+
+def _options(step: FlowStep) -> list[Option]:
+    extra = (
+        [Option("load", actions.LOAD_LIST), Option("senders", actions.WHO_IS_CUT_OFF)]
+        if step.id == "inbound"
+        else []
+    )
+    return [
+        Option("next", actions.NEXT),
+        Option("back", actions.BACK),
+        Option("preview", PREVIEW),
+        Option("change", CHANGE),
+        *extra,
+        Option("save", actions.SAVE_ANSWERS),
+        Option("history", actions.HISTORY),
+    ]
+
+
+# --- asking
+
+
+def shown(run: Run, step: FlowStep) -> list[str]:
+    """The questions that mean something with the answers as they stand."""
+    draft = run.state.draft
+    hidden: set[str] = set()
+    if step.id == "inbound":
+        hidden = inbound.hidden(draft)
+    elif draft.text("spam.action") != "folder":
+        hidden = {"spam.folder"}
+    if step.id == "scope" and draft.text("scope.mode") != "senders":
+        hidden = {"scope.senders"}
+    return [key for key in questions.KEYS[step.id] if key not in hidden]
+
+
+def _ask_all(run: Run, step: FlowStep) -> None:
+    """Raises BackError: before the first question."""
+    index = 0
+    while index < len(shown(run, step)):
+        key = shown(run, step)[index]
+        try:
+            ask(run, key)
+        except BackError:
+            if index == 0:
+                raise
+            index -= 1
+        else:
+            index = shown(run, step).index(key) + 1
+
+
+def ask(run: Run, key: str) -> None:
+    """Ask one question, with what belongs to its answer. Raises BackError."""
+    fields.ask(run, key)
+    if key == questions.CLOSE:
+        inbound.told_who(run)
+
+
+def _change(run: Run, step: FlowStep) -> None:
+    keys = shown(run, step)
+    options = [Option(key, f"{questions.label(key)}: {fields.present(run, key)}") for key in keys]
+    try:
+        ask(run, run.talk.choose(["", CHANGE], options, enter=keys[0]))
+    except BackError:
+        return
+
+
+# --- the plan
+
+
+def _preview(run: Run, step: FlowStep) -> None:
+    """Say what this step adds."""
+    run.talk.heading(PREVIEW)
+    try:
+        plan = run.plan()
+    except ConboolError as error:
+        run.talk.say(*error_lines(error))
+        return
+    assert step.guide_step is not None
+    wrong = [NOT_IN_PREVIEW] if run.state.draft.errors(questions.KEYS[step.id]) else []
+    run.talk.page([*wrong, *step_lines(plan, step.guide_step)])
+
+
+def _may_go_on(run: Run, step: FlowStep) -> bool:
+    """Whether all answers of this step can be used; else the first that cannot is asked again."""
+    keys = questions.KEYS[step.id]
+    wrong = run.state.draft.errors(keys)
+    for key, error in wrong.items():
+        run.talk.say(Line(f"x {questions.label(key)}: {error.what} {error.todo}", hang=2))
+    if not wrong:
+        refusal = _refusal(run, step)
+        if refusal is None:
+            return True
+        wrong = {refusal: FieldError("", "")}
+    try:
+        ask(run, next(iter(wrong)))
+    except BackError:
+        pass
+    return False
+
+
+def _refusal(run: Run, step: FlowStep) -> Optional[str]:
+    """The question among this step's that the plan refuses, once everything it wants confirmed was asked."""
+    while True:
+        try:
+            run.plan()
+        except ConboolError as error:
+            asked = questions.asked_for(error, run.state.draft) if step.id == "inbound" else {}
+            if asked and not inbound.confirm(run, asked):
+                return next(iter(asked))
+            if asked:
+                continue
+            run.talk.say(*error_lines(error))
+            return next(iter(questions.refused(questions.KEYS[step.id], error)), None)
+        else:
+            return None

@@ -1,0 +1,73 @@
+"""Review: everything that would happen, in words and as differences."""
+
+from __future__ import annotations
+
+from conbool_tui.errors import ConboolError
+from conbool_tui.plain.pages import history, saving
+from conbool_tui.plain.run import GoToError, Run
+from conbool_tui.plain.talk import BackError, Option
+from conbool_tui.plan import Plan
+from screens.flow import FlowStep
+from screens.texts import actions
+from screens.texts.diffs import file_lines, live_lines
+from screens.texts.summary import FILES, NO_CHANGES, doubt_lines, refused_lines, review_lines
+
+SUMMARY = "Summary"
+
+
+def review(run: Run, step: FlowStep, *, again: bool) -> None:
+    """Plan and tell; returns when Apply comes.
+
+    Raises:
+        BackError: back to the step before.
+        GoToError: to the test, when there is nothing to apply.
+    """
+    run.title(step)
+    plan = _plan(run)
+    while True:
+        run.talk.topic = step.id
+        next_text = actions.NEXT_TEST if plan is not None and plan.empty else actions.NEXT_APPLY
+        no_files = NO_CHANGES if plan is None or plan.empty else ""
+        options = (
+            Option("next", next_text, "" if plan else "the answers cannot be used yet, see above"),
+            Option("back", actions.BACK),
+            Option("files", actions.FILES, no_files),
+            Option("summary", SUMMARY),
+            Option("save", actions.SAVE_ANSWERS),
+            Option("history", actions.HISTORY),
+        )
+        chosen = run.talk.menu(options, enter="next" if plan else "back")
+        if chosen == "next" and plan is not None:
+            if plan.empty:
+                raise GoToError("test")
+            return
+        if chosen == "back":
+            raise BackError
+        if chosen == "files" and plan is not None:
+            run.talk.heading(FILES)
+            run.talk.page([*live_lines(plan.live), *file_lines(plan.files)])
+        elif chosen == "summary":
+            plan = _plan(run)
+        elif chosen == "save":
+            saving.save_answers(run)
+        elif chosen == "history":
+            history.history(run)
+            if run.state.stale:
+                plan = _plan(run)
+
+
+def _plan(run: Run) -> Plan | None:
+    """The plan, which is told, or None after telling why there is none."""
+    state = run.state
+    try:
+        plan = run.plan()
+    except ConboolError as error:
+        state.plan = None
+        run.talk.say(*refused_lines(error))
+        return None
+    state.plan = plan
+    assert state.postfix is not None
+    doubts = doubt_lines(state.draft, state.name_service, state.known_senders)
+    run.talk.say("", SUMMARY)
+    run.talk.page(review_lines(plan, state.draft.answers(), state.postfix, doubts))
+    return plan
