@@ -72,11 +72,13 @@ def _walk(run: Run) -> None:
     """From step to step. Raises LeftError, GoneError."""
     run.talk.say("conbool-tui", GREETING)
     stack: list[FlowStep] = [FLOW[0]]
+    walked: set[str] = set()
     back = False
     while True:
         step = stack[-1]
         try:
-            _show(run, step, back=back)
+            _show(run, step, again=back or step.id in walked)
+            walked.add(step.id)
             following: Optional[FlowStep] = after(step)
         except GoToError as found:
             following = next(other for other in FLOW if other.id == found.step)
@@ -89,15 +91,15 @@ def _walk(run: Run) -> None:
         stack.append(following)
 
 
-def _show(run: Run, step: FlowStep, *, back: bool) -> None:
+def _show(run: Run, step: FlowStep, *, again: bool) -> None:
     if step.id == "welcome":
         Welcome(run, step).show()
     elif step.id == "apply":
         Apply(run, step).show()
     elif step.id in _PAGES:
-        _PAGES[step.id](run, step, again=back)
+        _PAGES[step.id](run, step, again=again)
     else:
-        form(run, step, again=back)
+        form(run, step, again=again)
 
 
 def _farewell(run: Run) -> None:

@@ -223,7 +223,7 @@ def _ask_domains(run: Run) -> None:
 
 def _ask_loop_headers(run: Run) -> None:
     draft = run.state.draft
-    lines: list[Text] = ["", questions.caption(LOOP_HEADERS)]
+    lines: list[Text] = ["", questions.caption(LOOP_HEADERS), *about(LOOP_HEADERS)]
     while True:
         domains = draft.chosen_domains
         rows = [f"{domain}  {draft.loop_header(domain)}" for domain in domains]

@@ -13,7 +13,7 @@ from conbool_tui.plain.console import Console, Text
 from conbool_tui.plain.keyboard import Keyboard
 from screens.texts.asked import Asked
 from screens.texts.lines import Line
-from screens.texts.saving import type_word
+from screens.texts.saving import type_word, word_missing
 from screens.texts.topics import LINE_MODE, TOPICS
 
 PROMPT = "> "
@@ -164,6 +164,7 @@ class Talk:
                     lambda: self.say(f"{type_word(asked.word)}. Anything else is: {asked.no}.")
                 )
                 if typed.strip().lower() != asked.word:
+                    self.say(f"! {asked.yes}: {word_missing(asked.word)}")
                     return False
             options = (Option("no", asked.no), Option("yes", asked.yes))
             return self.choose([""], options, enter="no", fresh=True) == "yes"

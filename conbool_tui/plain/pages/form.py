@@ -23,7 +23,7 @@ def form(run: Run, step: FlowStep, *, again: bool) -> None:
     """Ask, then offer what leads on; returns when the next step comes.
 
     Args:
-        again: the admin came back here: the questions are not asked one by one.
+        again: the admin was here before: the questions are not asked one by one.
 
     Raises:
         BackError: back to the step before.
@@ -121,6 +121,10 @@ def _change(run: Run, step: FlowStep) -> None:
     options = [Option(key, f"{questions.label(key)}: {fields.present(run, key)}") for key in keys]
     try:
         ask(run, run.talk.choose(["", CHANGE], options, enter=keys[0]))
+        # What means something only since then has not been asked.
+        for key in shown(run, step):
+            if key not in keys:
+                ask(run, key)
     except BackError:
         return
 

@@ -57,5 +57,6 @@ def _read(run: Run, path: str) -> tuple[str, ...]:
     except ConboolError as error:
         run.talk.say(*error_lines(error))
         return ()
+    run.talk.say("", loading.LIST)
     run.talk.page(loading.list_lines(networks, notes))
     return networks

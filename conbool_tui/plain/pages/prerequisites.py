@@ -25,7 +25,7 @@ def prerequisites(run: Run, step: FlowStep, *, again: bool) -> None:
     """Look up every chosen domain, tell, and ask the one question only the admin can answer; returns when the next step comes.
 
     Args:
-        again: the admin came back here: the questions are not asked one by one.
+        again: the admin was here before: the questions are not asked one by one.
 
     Raises:
         BackError: back to the step before.

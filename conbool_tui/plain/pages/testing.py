@@ -14,7 +14,7 @@ from conbool_tui.receipt import Progress
 from conbool_tui.wizard_state import now_utc
 from screens.flow import FlowStep
 from screens.texts import actions
-from screens.texts.findings import STOPPED, TESTING, all_lines, edited
+from screens.texts.findings import FINDINGS, STOPPED, TESTING, WITH_TRANSCRIPT, all_lines, edited
 from screens.texts.lines import error_lines
 
 _NONE: tuple[Finding, ...] = ()
@@ -30,7 +30,7 @@ def testing(run: Run, step: FlowStep, *, again: bool) -> None:
     if run.state.findings is None:
         _test(run)
     else:
-        run.talk.page(all_lines(run.state.findings))
+        run.talk.page(["", FINDINGS, *all_lines(run.state.findings)])
     while True:
         run.talk.topic = step.id
         findings = run.state.findings or _NONE
@@ -42,7 +42,7 @@ def testing(run: Run, step: FlowStep, *, again: bool) -> None:
         if chosen == "again":
             _test(run)
         elif chosen == "transcript":
-            run.talk.page(all_lines(findings, with_detail=True))
+            run.talk.page(["", WITH_TRANSCRIPT, *all_lines(findings, with_detail=True)])
         elif chosen == "save":
             saving.save_transcript(run)
         else:
@@ -88,4 +88,4 @@ def _test(run: Run) -> None:
         run.talk.say(*error_lines(error))
         return
     run.state.findings, run.state.tested_at = list(findings), started
-    run.talk.page(all_lines(findings))
+    run.talk.page(["", FINDINGS, *all_lines(findings)])
