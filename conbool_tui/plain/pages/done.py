@@ -19,10 +19,10 @@ def done(run: Run, step: FlowStep, *, again: bool) -> None:
     """
     run.title(step)
     state = run.state
-    assert state.postfix is not None
+    assert state.mta is not None
     answers = state.draft.answers()
-    relay_host = answers.inbound.relay_host or state.postfix.expanded.get("myhostname", "")
-    run.talk.page(done_lines(answers, state.postfix, state.last_applied, relay_host))
+    relay_host = answers.inbound.relay_host or state.mta.host_name
+    run.talk.page(done_lines(answers, state.mta, state.last_applied, relay_host))
     options = (
         Option("leave", actions.FINISH),
         Option("save", actions.SAVE_ANSWERS),

@@ -44,7 +44,7 @@ def drift(run: Run) -> None:
                 return
             if not _list(run, found):
                 continue
-            again = "" if run.state.postfix is not None else NO_SYSTEM
+            again = "" if run.state.mta is not None else NO_SYSTEM
             options = (
                 Option("back", actions.BACK),
                 Option("all", actions.ACCEPT_ALL),

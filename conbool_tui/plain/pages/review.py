@@ -66,8 +66,8 @@ def _plan(run: Run) -> Plan | None:
         run.talk.say(*refused_lines(error))
         return None
     state.plan = plan
-    assert state.postfix is not None
+    assert state.mta is not None
     doubts = doubt_lines(state.draft, state.name_service, state.known_senders)
     run.talk.say("", SUMMARY)
-    run.talk.page(review_lines(plan, state.draft.answers(), state.postfix, doubts))
+    run.talk.page(review_lines(plan, state.draft.answers(), state.mta, doubts))
     return plan
