@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Optional, Union
 
+import pytest
+
 from conbool_tui.answers import Answers
-from conbool_tui.plain.app import run_plain
+from conbool_tui.plain.app import _walk, run_plain
 from conbool_tui.plain.console import Console
 from conbool_tui.plain.keyboard import GoneError
+from conbool_tui.plain.run import Run
+from conbool_tui.wizard_state import WizardState
 from tests.tui.fake import FakeSession
 
 Answer = Union[str, Callable[[], Optional[str]]]
@@ -63,7 +67,16 @@ class Conversation:
         self.parts: list[str] = []
         self.keyboard.heard = lambda line: self.parts.append(f"{line}\n")
         console = Console(self.parts.append, lambda: width)
-        self.code = run_plain(lambda: session, given, console=console, keyboard=self.keyboard)
+        made: list[Run] = []
+
+        def walked(run: Run) -> None:
+            made.append(run)
+            _walk(run)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("conbool_tui.plain.app._walk", walked)
+            self.code = run_plain(lambda: session, given, console=console, keyboard=self.keyboard)
+        self.state: WizardState = made[0].state
 
     @property
     def text(self) -> str:

@@ -49,6 +49,10 @@ class _EndedError(Exception):
     """The change does not wait any more."""
 
 
+class _OverError(Exception):
+    """The time is over: the question is another one now."""
+
+
 def confirm(run: Run, receipt: Receipt, answers: Optional[Answers]) -> Receipt:
     """Ask until it is decided, by the admin here, by somebody else, or by the clock.
 
@@ -94,6 +98,8 @@ class _Countdown:
                 self._one()
             except BackError:
                 talk.say(DECIDE_FIRST)
+            except _OverError:
+                continue
             except _EndedError:
                 break
         assert self._ended is not None
@@ -109,7 +115,9 @@ class _Countdown:
             Option("keep", actions.KEEP_IT, over),
             Option("take", actions.TAKE_BACK_NOW, late),
         )
-        chosen = self._run.talk.choose(["", QUESTION], options, enter="test", fresh=True, tick=self._tick)
+        chosen = self._run.talk.choose(
+            ["", QUESTION], options, enter="test", fresh=True, tick=self._tick_and_ask
+        )
         if chosen == "test":
             self._test()
         elif chosen == "keep":
@@ -129,6 +137,12 @@ class _Countdown:
         left = self._left
         later = [moment for moment in _SAID_AT if moment < left]
         self._next = max([left - _EVERY, *later]) if later else 0
+
+    def _tick_and_ask(self) -> None:
+        over, late = self._over, self._late
+        self._tick()
+        if (self._over, self._late) != (over, late):
+            raise _OverError
 
     def _tick(self) -> None:
         """Say the time left now and then, and look whether somebody else decided. Raises _EndedError."""

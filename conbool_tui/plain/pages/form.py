@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import contextlib
 
 from conbool_tui.errors import ConboolError
 from conbool_tui.plain import fields
@@ -10,7 +10,6 @@ from conbool_tui.plain.console import Text
 from conbool_tui.plain.pages import history, inbound, loading, saving, senders
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError, Option
-from conbool_tui.wizard_state import FieldError
 from screens.flow import FlowStep
 from screens.texts import actions, questions
 from screens.texts.diffs import NOT_IN_PREVIEW, PREVIEW, step_lines
@@ -147,34 +146,34 @@ def _preview(run: Run, step: FlowStep) -> None:
 
 def _may_go_on(run: Run, step: FlowStep) -> bool:
     """Whether all answers of this step can be used; else the first that cannot is asked again."""
-    keys = questions.KEYS[step.id]
-    wrong = run.state.draft.errors(keys)
+    wrong = run.state.draft.errors(questions.KEYS[step.id])
     for key, error in wrong.items():
         run.talk.say(Line(f"x {questions.label(key)}: {error.what} {error.todo}", hang=2))
-    if not wrong:
-        refusal = _refusal(run, step)
-        if refusal is None:
-            return True
-        wrong = {refusal: FieldError("", "")}
-    try:
-        ask(run, next(iter(wrong)))
-    except BackError:
-        pass
-    return False
+    if wrong:
+        _ask_again(run, next(iter(wrong)))
+        return False
+    return _plan_goes_on(run, step)
 
 
-def _refusal(run: Run, step: FlowStep) -> Optional[str]:
-    """The question among this step's that the plan refuses, once everything it wants confirmed was asked."""
+def _plan_goes_on(run: Run, step: FlowStep) -> bool:
+    """Whether the plan refuses none of this step's answers; what it wants confirmed is asked."""
     while True:
         try:
             run.plan()
         except ConboolError as error:
             asked = questions.asked_for(error, run.state.draft) if step.id == "inbound" else {}
-            if asked and not inbound.confirm(run, asked):
-                return next(iter(asked))
-            if asked:
-                continue
-            run.talk.say(*error_lines(error))
-            return next(iter(questions.refused(questions.KEYS[step.id], error)), None)
+            if not asked:
+                run.talk.say(*error_lines(error))
+                refused = questions.refused(questions.KEYS[step.id], error)
+                if refused:
+                    _ask_again(run, refused[0])
+                return not refused
+            if not inbound.confirm(run, asked):
+                return False
         else:
-            return None
+            return True
+
+
+def _ask_again(run: Run, key: str) -> None:
+    with contextlib.suppress(BackError):
+        ask(run, key)

@@ -11,6 +11,8 @@ from conbool_tui.plain.pages.senders import read
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError
 from conbool_tui.wizard_state import YES, Draft, FieldError
+from screens.texts import questions
+from screens.texts.lines import Line
 from screens.texts.questions import EXTRA, ONLY_CLOSED, SWITCHES
 from screens.texts.senders import STOPPED, cut_off_line
 
@@ -48,4 +50,7 @@ def confirm(run: Run, asked: Mapping[str, FieldError]) -> bool:
             fields.ask_switch(run, key, reason)
         except BackError:
             return False
-    return all(run.state.draft.text(key) == YES for key in asked)
+    left = [key for key in asked if run.state.draft.text(key) != YES]
+    for key in left:
+        run.talk.say(Line(f"x {questions.label(key)}: {asked[key]}", hang=2))
+    return not left
