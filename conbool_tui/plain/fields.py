@@ -87,6 +87,12 @@ def about(key: str) -> list[str]:
     return [spec.help, *([f"Example: {example}"] if isinstance(example, str) else [])]
 
 
+def _heading(key: str) -> list[str]:
+    """The name of a question and what it means; said once when the one begins with the other."""
+    name, meaning = questions.label(key), about(key)
+    return meaning if meaning[0].startswith(name) else [name, *meaning]
+
+
 def tell(run: Run, error: FieldError) -> None:
     """Say what is wrong."""
     run.talk.say(Line(f"x {error.what} {error.todo}", hang=2))
@@ -99,7 +105,7 @@ def ask_switch(run: Run, key: str, reason: Optional[FieldError] = None) -> None:
     """Yes or no. ``reason``: why it is asked. Raises BackError."""
     draft = run.state.draft
     why: list[Text] = [Line(f"! {reason}", hang=2)] if reason else []
-    lines = ["", *why, questions.label(key), *about(key)]
+    lines = ["", *why, *_heading(key)]
     answer = run.talk.yes_or_no(lines, draft.text(key) == YES, about=about(key))
     draft.set(key, YES if answer else NO)
 
@@ -122,7 +128,7 @@ def _ask_text(run: Run, key: str) -> None:
     draft, spec = run.state.draft, FIELDS[key]
     networks = spec.form == "network"
     how = ["Type or paste them in one or more lines; an empty line ends them."] if networks else []
-    lines = ["", questions.label(key), spec.help, *how]
+    lines = ["", *_heading(key), *how]
     while True:
         ask = [*lines, f"Now: {present(run, key)}"]
         if is_list(key):
@@ -194,7 +200,7 @@ _HEADERS_HINT = "A number edits that header, Enter goes on."
 
 def _ask_domains(run: Run) -> None:
     draft = run.state.draft
-    lines: list[Text] = ["", questions.label(DOMAINS), *about(DOMAINS)]
+    lines: list[Text] = ["", *_heading(DOMAINS)]
     lines.extend(questions.unlisted_lines(run.state))
     while True:
         names = list(draft.domains)

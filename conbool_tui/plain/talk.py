@@ -24,7 +24,11 @@ ROWS = 15
 ENTER = "(Enter)"
 CHOSEN = "(chosen, Enter keeps it)"
 _TICK = 1.0
+_PAGER = "Enter: more, a: all of it, s: no more."
 _HELP, _MORE_HELP, _BACK, _LEAVE = ("?",), ("??",), ("<", "b"), ("q",)
+
+
+Tick = Callable[[], bool]
 
 
 class BackError(Exception):
@@ -74,9 +78,8 @@ class Talk:
             done = upto
             if done == len(texts):
                 return
-            question = f"Lines 1 to {done} of {len(texts)}. Enter: more, a: all of it, s: no more."
             try:
-                answer = self._page_answer(question)
+                answer = self._page_answer(f"Lines 1 to {done} of {len(texts)}. {_PAGER}")
             except BackError:
                 return
             if answer == "s":
@@ -84,7 +87,11 @@ class Talk:
             everything = answer == "a"
 
     def _page_answer(self, question: str) -> str:
-        return self._line(lambda: self.say(question)).strip().lower()
+        while True:
+            answer = self._line(lambda: self.say(question)).strip().lower()
+            if answer in ("", "a", "s"):
+                return answer
+            self.say(f"x {_quoted(answer)} is no answer here.")
 
     # --- asking
 
@@ -97,7 +104,7 @@ class Talk:
         about: Sequence[Text] = (),
         kept: bool = False,
         fresh: bool = False,
-        tick: Optional[Callable[[], None]] = None,
+        tick: Optional[Tick] = None,
         keys: Optional[dict[str, str]] = None,
     ) -> str:
         """One of the options, by number, by its text or by its word.
@@ -108,7 +115,7 @@ class Talk:
             about: what help says about the question.
             kept: Enter keeps what was chosen earlier (else it takes the likely choice).
             fresh: what was typed before the question was there does not answer it.
-            tick: called once a second while nothing comes; whatever it raises ends the question.
+            tick: called once a second while nothing comes; True when it said something. Whatever it raises ends the question.
             keys: further words, and the values they stand for.
 
         Raises:
@@ -119,8 +126,9 @@ class Talk:
         def show() -> None:
             self.say(*ask)
             for number, option in enumerate(options, 1):
-                note = f" {CHOSEN if kept else ENTER}" if option.value == enter else ""
                 reason = f" (not now: {option.reason})" if option.reason else ""
+                taken = option.value == enter and not reason
+                note = f" {CHOSEN if kept else ENTER}" if taken else ""
                 self.say(Line(f"  {number}  {option.text}{note}{reason}", hang=5))
 
         refused = False
@@ -141,7 +149,7 @@ class Talk:
         *,
         enter: str,
         fresh: bool = False,
-        tick: Optional[Callable[[], None]] = None,
+        tick: Optional[Tick] = None,
     ) -> str:
         """What to do next. Raises as ``choose``."""
         return self.choose(["", "What next?"], options, enter=enter, fresh=fresh, tick=tick)
@@ -237,7 +245,7 @@ class Talk:
         *,
         about: Sequence[Text] = (),
         fresh: bool = False,
-        tick: Optional[Callable[[], None]] = None,
+        tick: Optional[Tick] = None,
         shown: bool = False,
     ) -> str:
         if fresh:
@@ -249,8 +257,8 @@ class Talk:
             self._console.ask(PROMPT)
             line = self._keyboard.read(_TICK if tick else None)
             while line is None:
-                if tick is not None:
-                    tick()
+                if tick is not None and tick():
+                    self._console.ask(PROMPT)
                 line = self._keyboard.read(_TICK)
             word = line.strip().lower()
             if word in _HELP:
@@ -272,7 +280,7 @@ class Talk:
         self._help_lines((*TOPICS.get(self.topic, ()), "?? explains how to answer."))
 
     def _help_lines(self, entries: Sequence[str]) -> None:
-        self.page([*entries, ""])
+        self.page(entries)
 
 
 _PASTED = 0.2

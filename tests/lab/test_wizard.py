@@ -12,6 +12,8 @@ from typing import Optional
 
 import pytest
 
+from tests.plain.terminal import Terminal as LineTerminal
+
 from . import messages
 from .lab import Lab
 from .machine import Machine
@@ -152,6 +154,59 @@ def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: T
     assert undone.returncode == 0, undone.stderr
     after = machine.snapshot("/etc/postfix")
     assert {path: entry for path, entry in after.items() if path != ""}.keys() == before.keys()
+
+
+@one_release
+def test_whole_wizard_in_lines(lab: Lab, machine: PostfixMachine) -> None:
+    """On a terminal that cannot place text: to "SMTP reachable", with proof by mail, and back by the History."""
+    before = machine.run(["postconf", "-n"], check=True).stdout
+    # TERM of the machine is dumb; nobody asks for lines otherwise.
+    lines = LineTerminal(machine.command(["conbool-tui"]), {})
+    try:
+        lines.until("Postfix 3.")
+        lines.answer("")
+        lines.until("Step 2 of 11")
+        lines.answer("", "", "")
+        lines.until("Step 3 of 11")
+        lines.answer(*[""] * 8)
+        lines.until("Step 4 of 11")
+        lines.answer("198.51.100.0/24")
+        lines.send("2001:db8:c::/48\n\n")
+        lines.until("Close port 25 to others")
+        lines.answer(*[""] * 5, "3")
+        lines.until("What this step changes")
+        lines.answer("")
+        lines.until("Step 5 of 11")
+        lines.answer(*[""] * 6)
+        lines.until("Step 6 of 11")
+        lines.answer("", "")
+        lines.until("Step 7 of 11")
+        lines.answer("", "")
+        lines.until("senders in example.com, example.org, example.net")
+        assert machine.run(["postconf", "-n"], check=True).stdout == before, "nothing is written before Apply"
+        lines.answer("Next: apply")
+        lines.until("Nothing has been changed yet")
+        lines.answer("Apply now")
+        lines.until("Take it back at any time")
+        message = messages.plain()
+        lab.send(machine, message, OUT_A)
+        lab.expect(message, "conbool")
+        lines.answer("Next: test")
+        lines.until("SMTP reachable. The next screen says")
+        lines.answer("Next: done")
+        lines.until("Step 11 of 11")
+        lines.answer("History", "1", "Undo this change", "Undo")
+        lines.until("was taken back")
+        lines.answer("", "Finish")
+        assert lines.end() == 0, lines.text
+    finally:
+        lines.close()
+    assert lines.raw.isascii()
+    assert b"\x1b" not in lines.raw
+    assert machine.run(["postconf", "-n"], check=True).stdout == before
+    message = messages.plain()
+    lab.send(machine, message, OUT_A)
+    lab.expect(message, "outside_a")
 
 
 def test_leaving_changes_nothing(machine: PostfixMachine, terminal: Terminal) -> None:

@@ -2,104 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
-PROMPT = "\n> "
-
-
-class Terminal:
-    """The program on a terminal of 80x24; what it writes is kept as it is."""
-
-    def __init__(self, *arguments: str, **environment: str) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        kept_out = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES", "TERM", "CONBOOL_PLAIN", "ACCESSIBLE")
-        env = {key: value for key, value in os.environ.items() if key not in kept_out}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.plain.program", *arguments],
-            cwd=ROOT,
-            env={**env, "PYTHONUTF8": "1", **environment},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(slave)
-        self.raw = b""
-        self._seen = 0
-
-    def read(self, seconds: float) -> bool:
-        """Read what comes within this time; False at the end."""
-        if not select.select([self.master], [], [], seconds)[0]:
-            return True
-        try:
-            data = os.read(self.master, 65536)
-        except OSError:
-            return False
-        self.raw += data
-        return bool(data)
-
-    @property
-    def text(self) -> str:
-        """Everything so far."""
-        return self.raw.decode("utf-8").replace("\r\n", "\n")
-
-    def until(self, words: str) -> str:
-        """Read until the words came after what was looked at before; what came."""
-        end = time.monotonic() + PATIENCE
-        while words not in self.text[self._seen :]:
-            assert time.monotonic() < end, f"{words!r} does not come:\n{self.text}"
-            alive = self.read(0.2)
-            assert alive or words in self.text[self._seen :], f"the program ended:\n{self.text}"
-        found = self.text[self._seen :]
-        self._seen += found.index(words) + len(words)
-        return found
-
-    def answer(self, *lines: str) -> None:
-        """Answer the questions as they come."""
-        for line in lines:
-            self.until(PROMPT)
-            self.send(f"{line}\n")
-
-    def send(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self.master, keys.encode())
-
-    def end(self) -> int:
-        """Exit code, once it has ended by itself."""
-        end = time.monotonic() + PATIENCE
-        while self.process.poll() is None:
-            assert time.monotonic() < end, f"it does not end:\n{self.text}"
-            self.read(0.1)
-        while self.read(0.2) and select.select([self.master], [], [], 0.1)[0]:
-            pass
-        return self.process.returncode
-
-    def close(self) -> None:
-        """End it whatever it does."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self.master)
+from tests.plain.terminal import PATIENCE, PROMPT, Terminal
 
 
 @pytest.fixture
@@ -111,7 +24,8 @@ def terminals() -> Iterator[list[Terminal]]:
 
 
 def start(terminals: list[Terminal], *arguments: str, **environment: str) -> Terminal:
-    terminal = Terminal(*arguments, **environment)
+    argv = [sys.executable, "-m", "tests.plain.program", *arguments]
+    terminal = Terminal(argv, environment)
     terminals.append(terminal)
     return terminal
 

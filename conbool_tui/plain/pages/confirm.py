@@ -34,7 +34,6 @@ from screens.texts.countdown import (
 from screens.texts.findings import STOPPED
 from screens.texts.lines import Line, error_lines
 
-Tick = Callable[[], None]
 clock: Callable[[], float] = time.time
 _SAID_AT = (30, 10)
 """Seconds before the end at which the time left is said once more."""
@@ -138,24 +137,28 @@ class _Countdown:
         later = [moment for moment in _SAID_AT if moment < left]
         self._next = max([left - _EVERY, *later]) if later else 0
 
-    def _tick_and_ask(self) -> None:
+    def _tick_and_ask(self) -> bool:
         over, late = self._over, self._late
-        self._tick()
+        said = self._tick()
         if (self._over, self._late) != (over, late):
             raise _OverError
+        return said
 
-    def _tick(self) -> None:
-        """Say the time left now and then, and look whether somebody else decided. Raises _EndedError."""
-        left = self._left
+    def _tick(self) -> bool:
+        """Say the time left now and then, and look whether somebody else decided; whether something was said. Raises _EndedError."""
+        left, said = self._left, False
         if left <= 0 and not self._over:
             self._over, self._looked_over = True, clock()
+            said = True
             self._run.talk.say("", OVER, *over_lines(self._receipt))
         elif not self._over and left <= self._next:
+            said = True
             self._run.talk.say("", count_line(self._receipt, left))
             self._plan_next()
         if self._over or clock() - self._looked >= _LOOK_EVERY:
             self._looked = clock()
             self._look()
+        return said
 
     def _look(self) -> None:
         try:

@@ -8,7 +8,7 @@ from conbool_tui.errors import ConboolError, RollbackIncompleteError
 from conbool_tui.facts import Detection
 from conbool_tui.plain.pages import confirm, drift, history
 from conbool_tui.plain.run import Run
-from conbool_tui.plain.talk import BackError, Option
+from conbool_tui.plain.talk import BackError, Option, Tick
 from conbool_tui.receipt import Progress, Receipt
 from screens import looking
 from screens.flow import FlowStep
@@ -195,15 +195,15 @@ class Welcome:
             elif self._recover(accept=chosen == "close"):
                 return False
 
-    def _watch(self, found: Found) -> confirm.Tick:
+    def _watch(self, found: Found) -> Tick:
         """Looks whether another process has ended its work."""
         run = self._run
 
-        def tick() -> None:
+        def tick() -> bool:
             assert found.unfinished is not None
             ended = looking.how_ended(run.session, found.unfinished.id)
             if isinstance(ended, str):
-                return
+                return False
             self._news = [] if ended is None else ended_lines(ended)
             raise _EndedError
 
