@@ -12,6 +12,7 @@ from conbool_tui.receipt import Receipt
 from screens.base import BaseScreen
 from screens.texts import actions
 from screens.texts.conflicts import KEEP, PUT_BACK, TITLE, conflict_lines, conflict_row, intro_lines, name_of
+from screens.texts.versions import VERSIONS
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -69,7 +70,7 @@ class ConflictsScreen(BaseScreen):
         changes = RowList(self._rows(), keys=keys, id="edited")
         changes.styles.height = min(_ROWS, max(2, len(self._conflicts)))
         yield changes
-        yield TextPane("Versions", id="versions")
+        yield TextPane(VERSIONS, id="versions")
 
     def buttons(self) -> Sequence[Button]:
         """Nothing is written here: the question comes after it."""

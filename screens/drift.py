@@ -26,6 +26,7 @@ from screens.texts.drift import (
     summary,
 )
 from screens.texts.lines import Line, error_lines
+from screens.texts.versions import VERSIONS
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -59,7 +60,7 @@ class DriftScreen(BaseScreen):
         """A sentence, the list, both versions."""
         yield Text([Line(f"{COMPARING} ...", "dim")], id="about")
         yield RowList(empty="(nothing)", keys=(("a", "Accept this one"),), id="edited")
-        yield TextPane("Versions", id="versions")
+        yield TextPane(VERSIONS, id="versions")
 
     def buttons(self) -> Sequence[Button]:
         """Both ways ask first."""

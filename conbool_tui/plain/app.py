@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import Optional
 
 from conbool_tui.answers import Answers
@@ -58,10 +57,12 @@ def run_plain(
     except GoneError:
         if run.keyboard.lost():
             return TERMINAL_GONE
-    except BaseException:
-        _farewell(run)
+    except (KeyboardInterrupt, Exception):
+        with contextlib.suppress(GoneError):
+            _farewell(run)
         raise
     try:
+        _tell_unseen(run)
         _farewell(run)
     except GoneError:
         return TERMINAL_GONE
@@ -102,17 +103,23 @@ def _show(run: Run, step: FlowStep, *, again: bool) -> None:
         form(run, step, again=again)
 
 
-def _farewell(run: Run) -> None:
-    """What the run did; and how a change ended while nobody watched, when no step came to that."""
+def _tell_unseen(run: Run) -> None:
+    """Note what was said as seen; say how a change ended while nobody watched when no step came to that."""
     if not run.opened:
         return
-    from conbool_tui import log, render
+    from conbool_tui import render
 
-    state, session = run.state, run.session
     with contextlib.suppress(ConboolError):
-        missed = None if state.told else session.unseen()
+        missed = None if run.state.told else run.session.unseen()
         if missed is not None:
             run.console.say(render.unseen_text(missed))
-        session.seen()
-    run.console.say("", *state.farewell(session.state_dir, log.FILE))
-    sys.stderr.flush()
+        run.session.seen()
+
+
+def _farewell(run: Run) -> None:
+    """What the run did."""
+    if not run.opened:
+        return
+    from conbool_tui.log import FILE
+
+    run.console.say("", *run.state.farewell(run.session.state_dir, FILE))

@@ -21,6 +21,8 @@ PAGE = 40
 """Lines said without asking whether to go on."""
 ROWS = 15
 """Entries of a list said at a time."""
+LONGEST = 4095
+"""Characters of a line; of a longer one the terminal drops the end without a word (termios(3), canonical mode)."""
 ENTER = "(Enter)"
 CHOSEN = "(chosen, Enter keeps it)"
 _TICK = 1.0
@@ -201,6 +203,9 @@ class Talk:
             line = self._keyboard.read()
             if line is None or (until_empty and not line.strip() and not self._keyboard.more(_PASTED)):
                 break
+            if len(line) >= LONGEST:
+                self._too_long()
+                return self.lines(ask, about=about, until_empty=until_empty)
             found.append(line)
         return unquoted("\n".join(found).strip())
 
@@ -269,10 +274,19 @@ class Talk:
                 raise BackError
             elif word in _LEAVE:
                 self._leave()
+            elif len(line) >= LONGEST:
+                self._too_long()
             elif any(not char.isprintable() and char != "\t" for char in line):
                 self.say("x There are control characters in it (an arrow key?). Nothing was taken over.")
             else:
                 return line
+
+    def _too_long(self) -> None:
+        self._keyboard.forget()
+        self.say(
+            f"x The line has more than the {LONGEST:,} characters that a terminal hands over at once, and its end is missing.",
+            "Nothing was taken over. Use several lines, or a file where one can be loaded.",
+        )
 
     def help(self, about: Sequence[Text]) -> None:
         """What is said about the question, then about the step."""

@@ -263,8 +263,8 @@ def test_an_empty_history_and_one_that_cannot_be_read() -> None:
 
 
 DRIFT = (
-    Drift(OLD, "2025-01-02T03:04:05Z", MAIN, "relayhost", "[mail.conbool.com]:25", "[other.example]"),
-    Drift(OLD, "2025-01-02T03:04:05Z", MAIN, "header_checks", "pcre:/x", ""),
+    Drift(OLD, MAIN, "relayhost", "[mail.conbool.com]:25", "[other.example]", "2025-01-02T03:04:05Z"),
+    Drift(OLD, MAIN, "header_checks", "pcre:/x", "", "2025-01-02T03:04:05Z"),
 )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Optional
 
 import pytest
 
+from conbool_tui.checks.drift import Drift
+from conbool_tui.errors import RollbackIncompleteError
+from conbool_tui.receipt import ChangeState
 from conbool_tui.wizard_state import FIELDS
 from screens import glyphs
 from screens.dialogs import Question
 from screens.flow import FLOW
 from screens.step import StepScreen
 from screens.texts import questions
+from screens.texts.topics import TOPICS
 from screens.widgets.button import Button
 from screens.widgets.choice import Choice, Toggle
 from screens.widgets.field import Field
@@ -29,7 +34,9 @@ from tests.plain.conversation import (
 )
 from tests.tui.conftest import Driver, Start
 from tests.tui.conftest import wizard as wizard
-from tests.tui.fake import FakeSession, mixed_reports
+from tests.tui.fake import MAIN, FakeSession, make_receipt, mixed_reports
+from tests.tui.test_edits import CHANGE, ODD, edited
+from tests.tui.test_snapshots import JOURNAL
 
 NOW = 1_700_000_000.0
 # What is only about how a screen is used: where its marks are, and keys of its own.
@@ -42,6 +49,12 @@ OF_SCREENS = (
     "nothing is being read",
     "no test is running",
     "(type a domain and press Enter to add it)",
+)
+# A list there marks one row, and its buttons are about that one.
+MARKED = ("still comparing", "no change is marked", "the list is still being read", "it is being recorded")
+DRIFT = (
+    Drift(CHANGE, MAIN, "relayhost", "[mail.conbool.com]:25", "[other.example]", "2025-01-02T03:04:05Z"),
+    Drift(CHANGE, MAIN, "header_checks", "pcre:/x", "", "2025-01-02T03:04:05Z"),
 )
 # Loading is two questions there and one after the other here: the file is read when its path is typed.
 READ_AT_ONCE = ("Read", "Nothing has been read yet.")
@@ -208,6 +221,81 @@ async def test_every_step_is_asked_in_the_same_words(wizard: Start) -> None:
     missing = shown.missing_from(said, *READ_AT_ONCE)
     assert not missing, "\n".join(missing)
     assert said.code == 0
+
+
+async def test_history_edits_and_differences_are_told_in_the_same_words(wizard: Start) -> None:
+    shown = Shown()
+
+    def recorded() -> FakeSession:
+        old = make_receipt("20240101-0000-aa", ChangeState.UNDONE)
+        session = replace(edited(), journals={CHANGE: JOURNAL}, old=[old], differing=list(DRIFT))
+        session.receipts.append(old)
+        return session
+
+    async with wizard(recorded(), size=(132, 43)) as driver:
+        shown.look(driver)
+        await driver.push("Edited since")
+        shown.look(driver)
+        await driver.push("Accept this")
+        shown.look(driver)
+        await driver.push("Accept")
+        shown.look(driver)
+        await driver.push("Apply again")
+        shown.look(driver)
+        await driver.press("escape", "escape")
+        await driver.push("History")
+        shown.look(driver)
+        await driver.push("Journal")
+        shown.look(driver)
+        await driver.press("escape")
+        await driver.push("Remove old ones")
+        shown.look(driver)
+        await driver.press("escape")
+        await driver.push("Undo this change")
+        for _ in ODD:
+            shown.look(driver)
+            await driver.press("p", "down")
+        shown.look(driver)
+        await driver.push("Undo")
+        shown.look(driver)
+        await driver.push("Undo")
+        shown.look(driver)
+    said = Conversation(
+        recorded(),
+        *("Edited since", "1", "Accept this", "Accept", "1", "Back", "", "Apply again", "", "", ""),
+        *("History", "1", "Journal", "Remove old ones", "", "1", "Undo this change", "1", "k", ""),
+        *("Choose for each", *["p"] * len(ODD), "", "Undo", "Undo", "1", "", "", "q"),
+    )
+    missing = shown.missing_from(said, *MARKED)
+    assert not missing, "\n".join(missing)
+
+
+async def test_what_is_stuck_is_told_in_the_same_words(wizard: Start) -> None:
+    shown = Shown()
+
+    def stuck() -> FakeSession:
+        error = RollbackIncompleteError("main.cf was edited meanwhile.", "It stays.", "Look at it.")
+        crashed = make_receipt(CHANGE, ChangeState.UNFINISHED)
+        return FakeSession(crashed=crashed, recover_error=error)
+
+    async with wizard(stuck(), size=(132, 43)) as driver:
+        shown.look(driver)
+        await driver.push("Recover")
+        shown.look(driver)
+        await driver.push("Leave as is")
+        shown.look(driver)
+        await driver.push("Close the change")
+        shown.look(driver)
+    said = Conversation(stuck(), "Recover", "Leave as is", "Close the change", "q")
+    missing = shown.missing_from(said)
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize("topic", sorted(TOPICS))
+def test_every_help_is_there(topic: str) -> None:
+    """The pages' topics are those of the screens, so that ? finds what F1 finds."""
+    used = {step.id for step in FLOW} | {"senders", "confirm", "history", "conflicts", "drift"}
+    assert topic in used
 
 
 def test_every_answer_of_the_wizard_is_asked() -> None:

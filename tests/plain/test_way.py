@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
+import pytest
+
 from conbool_tui.errors import RolledBackError
+from conbool_tui.plain.app import run_plain
+from conbool_tui.plain.console import Console
+from conbool_tui.plan import Plan
+from conbool_tui.receipt import ChangeState, ProgressSink, Receipt
 from tests.plain.conversation import (
     APPLY,
     CHANGE,
@@ -12,8 +20,9 @@ from tests.plain.conversation import (
     TO_SMART_HOST,
     WELCOME,
     Conversation,
+    Script,
 )
-from tests.tui.fake import FakeSession
+from tests.tui.fake import FakeSession, make_receipt
 
 
 def test_to_the_end_with_what_is_proposed() -> None:
@@ -126,3 +135,79 @@ def test_a_change_that_fails_is_told_and_can_be_tried_again() -> None:
 def test_text_wraps_at_the_width() -> None:
     said = Conversation(FakeSession(), *TO_REVIEW, *APPLY, "", "", "", width=40)
     assert max(len(line) for line in said.text.splitlines()) < 40
+
+
+def test_interrupted_it_says_what_it_did() -> None:
+    def interrupt() -> str:
+        raise KeyboardInterrupt
+
+    parts: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_plain(FakeSession, console=Console(parts.append), keyboard=Script("", interrupt))
+    assert parts[-1] == "\nNothing was changed.\n"
+
+
+def test_told_to_end_it_says_nothing_and_leaves_the_outcome_to_the_next_start() -> None:
+    class Ended(FakeSession):
+        def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
+            self.missed = make_receipt(CHANGE, ChangeState.APPLIED)
+            raise SystemExit(129)
+
+    session = Ended()
+    parts: list[str] = []
+    with pytest.raises(SystemExit):
+        run_plain(lambda: session, console=Console(parts.append), keyboard=Script(*TO_REVIEW, *APPLY))
+    assert session.missed is not None, "nobody has read it"
+
+
+def test_a_terminal_that_goes_while_a_change_is_written_does_not_stop_it() -> None:
+    parts: list[str] = []
+
+    def write(text: str) -> None:
+        if "3 of 8" in text:
+            raise OSError(5, "Input/output error")
+        parts.append(text)
+
+    class Watched(FakeSession):
+        heard: Optional[BaseException] = None
+
+        def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
+            assert progress is not None
+            try:
+                return super().apply(plan, progress)
+            except OSError as error:
+                # As conbool_tui.transaction.watching does: nobody hears it any more, and the work goes on.
+                self.heard = error
+                return super().apply(plan, None)
+
+    session = Watched()
+    run_plain(lambda: session, console=Console(write), keyboard=Script(*TO_REVIEW, *APPLY))
+    assert isinstance(session.heard, OSError)
+    assert session.receipts[0].state is ChangeState.APPLIED
+
+
+def test_an_unforeseen_error_is_handed_on_after_the_summary() -> None:
+    class Faulty(FakeSession):
+        def apply(self, plan: Plan, progress: Optional[ProgressSink] = None) -> Receipt:
+            raise ZeroDivisionError("division by zero")
+
+    parts: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        run_plain(Faulty, console=Console(parts.append), keyboard=Script(*TO_REVIEW, *APPLY))
+    assert parts[-1] == "\nNothing was changed.\n"
+
+
+def test_an_unforeseen_error_in_a_thread_is_a_sentence() -> None:
+    class Faulty(FakeSession):
+        def unfinished(self) -> None:
+            raise ZeroDivisionError("division by zero")
+
+    said = Conversation(Faulty(), "q")
+    assert "x FAIL Unexpected: ZeroDivisionError: division by zero" in said.flat
+
+
+def test_a_line_that_the_terminal_cuts_off_is_refused() -> None:
+    long = ", ".join(f"198.51.100.{number}" for number in range(250)) + ", " + "1" * 1000
+    said = Conversation(FakeSession(), *TO_INBOUND, long, "198.51.100.7", long, "192.0.2.7", "")
+    assert said.flat.count("x The line has more than the 4,095 characters") == 2
+    assert said.state.draft.text("conbool_networks") == "192.0.2.7/32"

@@ -9,7 +9,17 @@ from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError, Option
 from conbool_tui.wizard_state import FieldError
 from screens.texts import actions
-from screens.texts.conflicts import KEEP, PUT_BACK, TITLE, conflict_lines, conflict_row, intro_lines, name_of
+from screens.texts.conflicts import (
+    KEEP,
+    PUT_BACK,
+    TITLE,
+    conflict_lines,
+    conflict_row,
+    intro_lines,
+    meaning,
+    name_of,
+)
+from screens.texts.versions import VERSIONS
 from screens.undoing import Undo
 
 Chosen = dict[tuple[str, str], str]
@@ -73,7 +83,7 @@ def _each(run: Run, undo: Undo, choices: Chosen, places: range | list[int]) -> N
     name = name_of(undo.receipt)
     for place in places:
         item = undo.conflicts[place]
-        run.talk.say("", f"{place + 1} of {len(undo.conflicts)}")
+        run.talk.say("", VERSIONS, f"{place + 1} of {len(undo.conflicts)}")
         run.talk.page(conflict_lines(item, choices[item.at], name, again=item.at in undo.again))
         try:
             choices[item.at] = run.talk.choose(
@@ -86,3 +96,4 @@ def _each(run: Run, undo: Undo, choices: Chosen, places: range | list[int]) -> N
             )
         except BackError:
             return
+        run.talk.say(meaning(choices[item.at], name))

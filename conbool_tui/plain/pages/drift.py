@@ -22,6 +22,7 @@ from screens.texts.drift import (
     summary,
 )
 from screens.texts.lines import error_lines
+from screens.texts.versions import VERSIONS
 
 if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
@@ -89,7 +90,8 @@ def _list(run: Run, found: list[Drift]) -> bool:
             run.talk.say(f"x {error}")
             continue
         for place in places[:1]:
-            run.talk.say("", *drift_lines(found[place]))
+            run.talk.say("", VERSIONS)
+            run.talk.page(drift_lines(found[place]))
             options = (Option("back", actions.BACK), Option("one", actions.ACCEPT_THIS))
             chosen = run.talk.choose([""], options, enter="back", keys={"a": "one"})
             if chosen == "one" and _accept(run, [found[place]]):

@@ -36,16 +36,16 @@ def prerequisites(run: Run, step: FlowStep, *, again: bool) -> None:
         _tell(run)
     if not again:
         _ask(run)
-    options = (
-        Option("next", actions.NEXT),
-        Option("back", actions.BACK),
-        Option("details", DETAILS, "" if _reports(run) else NOT_YET),
-        Option("again", actions.AGAIN),
-        Option("change", CHANGE),
-        Option("history", actions.HISTORY),
-    )
     while True:
         run.talk.topic = step.id
+        options = (
+            Option("next", actions.NEXT),
+            Option("back", actions.BACK),
+            Option("details", DETAILS, "" if _reports(run) else NOT_YET),
+            Option("again", actions.AGAIN),
+            Option("change", CHANGE),
+            Option("history", actions.HISTORY),
+        )
         chosen = run.talk.menu(options, enter="next")
         if chosen == "next":
             error = run.state.draft.error(questions.SELECTORS)
