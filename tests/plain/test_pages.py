@@ -8,7 +8,7 @@ from typing import Optional
 import pytest
 
 from conbool_tui.answers import Answers
-from conbool_tui.errors import CheckFailedError, RollbackIncompleteError
+from conbool_tui.errors import ByHandError, CheckFailedError, RollbackIncompleteError
 from conbool_tui.facts import Detection, HostedDomains, Outcome, PostfixInstance
 from conbool_tui.findings import Finding, Status
 from conbool_tui.receipt import ChangeState
@@ -296,6 +296,13 @@ def test_nothing_to_do_goes_straight_to_the_test() -> None:
     assert "1  Next: test (Enter)" in said.text
     assert "Step 9 of 11" not in said.text
     assert said.text.count("Step 10 of 11") == 2
+
+
+def test_what_is_to_be_set_by_hand_is_told_in_review_and_leads_to_the_test() -> None:
+    by_hand = ByHandError("This mail system is set up by hand.", "It is not known.", "Set the smart host.")
+    said = Conversation(FakeSession(plan_error=by_hand), *TO_REVIEW, "Next: test", "q")
+    assert said.flat.count("This mail system is set up by hand.") == 1
+    assert "Step 10 of 11" in said.text
 
 
 def test_a_refused_answer_is_asked_again() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from conbool_tui.errors import ConboolError
+from conbool_tui.errors import ByHandError, ConboolError
 from conbool_tui.plain import fields
 from conbool_tui.plain.console import Text
 from conbool_tui.plain.pages import history, inbound, loading, saving, senders
@@ -160,6 +160,9 @@ def _plan_goes_on(run: Run, step: FlowStep) -> bool:
     while True:
         try:
             run.plan()
+        except ByHandError:
+            # What to set by hand is told in Review, once everything is answered.
+            return True
         except ConboolError as error:
             asked = questions.asked_for(error, run.state.draft) if step.id == "inbound" else {}
             if not asked:
