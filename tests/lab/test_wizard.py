@@ -22,6 +22,8 @@ from .releases import one_release
 from .test_detached import Rig, until
 
 OUT_A = "friend@outside-a.example"
+# With what is proposed: the questions of the first seven steps, and Next after each of them.
+QUESTIONS = 1 + 3 + 8 + 7 + 6 + 2 + 2
 
 
 class Terminal:
@@ -207,6 +209,54 @@ def test_whole_wizard_in_lines(lab: Lab, machine: PostfixMachine) -> None:
     message = messages.plain()
     lab.send(machine, message, OUT_A)
     lab.expect(message, "outside_a")
+
+
+@one_release
+def test_lines_interrupted_or_lost_while_a_change_is_written(lab: Lab, machine: PostfixMachine) -> None:
+    """Ctrl-C has the worker put everything back; without its terminal the worker ends its work, and the next start says so."""
+    rig = Rig(lab, machine)
+    before = rig.tree()
+    rig.stop_at("write")
+    lines = LineTerminal(machine.command(rig.argv, rig.env), {})
+    again: Optional[LineTerminal] = None
+    try:
+        lines.answer(*[""] * QUESTIONS)
+        lines.until("Step 8 of 11")
+        lines.answer("Next: apply")
+        lines.until("Nothing has been changed yet")
+        lines.answer("Apply now")
+        rig.stands()
+        # From the keyboard it would also end nsenter, which stands between terminal and program here only.
+        rig.signal(rig.callers()[0], "INT")
+        lines.until("Stopping: what was done so far is put back.")
+        worker = rig.worker()
+        assert worker is not None
+        rig.signal(worker, "CONT")
+        lines.until("ROLLED BACK: the change failed and the old state is back.")
+        rig.same(before)
+        rig.stop_at("write")
+        lines.answer("Apply now")
+        rig.stands()
+        worker = rig.worker()
+        assert worker is not None
+        lines.hang_up()
+        until(lambda: not rig.callers(), "the end of the wizard without its terminal")
+        assert rig.worker() == worker, "the worker lives on"
+        rig.signal(worker, "CONT")
+        until(lambda: rig.worker() is None, "the end of the worker")
+        again = LineTerminal(machine.command(rig.argv, rig.env), {})
+        said = again.until("Postfix 3.")
+        assert "While you were away: change" in said
+        again.answer("q")
+        assert again.end() == 0
+        assert rig.newest()["state"] == "applied"
+    finally:
+        pid = rig.worker()
+        if pid is not None:
+            rig.signal(pid, "CONT")
+        lines.close()
+        if again is not None:
+            again.close()
 
 
 def test_leaving_changes_nothing(machine: PostfixMachine, terminal: Terminal) -> None:

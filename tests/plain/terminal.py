@@ -89,6 +89,10 @@ class Terminal:
             pass
         return self.process.returncode
 
+    def hang_up(self) -> None:
+        """Take the terminal away."""
+        os.close(self.master)
+
     def close(self) -> None:
         """End it whatever it does."""
         if self.process.poll() is None:
