@@ -101,6 +101,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
             mail_system=None,
             instance=None,
             ascii=False,
+            plain=False,
         )
     from conbool_tui.commands.parser import parse
 

@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from conbool_tui.receipt import Receipt
 from screens.base import BaseScreen
 from screens.texts import actions
-from screens.texts.conflicts import KEEP, PUT_BACK, conflict_lines, conflict_row, intro_lines, name_of
+from screens.texts.conflicts import KEEP, PUT_BACK, TITLE, conflict_lines, conflict_row, intro_lines, name_of
+from screens.texts.versions import VERSIONS
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -60,7 +61,7 @@ class ConflictsScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What is asked."""
-        return " conbool-tui   Edited since: keep or put back?"
+        return f" conbool-tui   {TITLE}"
 
     def body(self) -> ComposeResult:
         """What it is about, the list, and the versions of the marked one."""
@@ -69,7 +70,7 @@ class ConflictsScreen(BaseScreen):
         changes = RowList(self._rows(), keys=keys, id="edited")
         changes.styles.height = min(_ROWS, max(2, len(self._conflicts)))
         yield changes
-        yield TextPane("Versions", id="versions")
+        yield TextPane(VERSIONS, id="versions")
 
     def buttons(self) -> Sequence[Button]:
         """Nothing is written here: the question comes after it."""

@@ -17,7 +17,16 @@ from screens.base import BaseScreen
 from screens.texts import actions
 from screens.texts.asked import Asked, replace_file
 from screens.texts.lines import Line, error_lines
-from screens.texts.saving import ANSWERS, PATH, TRANSCRIPT, Saved, saved_line, transcript, type_word
+from screens.texts.saving import (
+    ANSWERS,
+    PATH,
+    TRANSCRIPT,
+    Saved,
+    saved_line,
+    transcript,
+    type_word,
+    word_missing,
+)
 from screens.widgets.button import Button, button
 from screens.widgets.field import Field
 from screens.widgets.lines import Text, TextPane
@@ -90,7 +99,7 @@ class TypedQuestion(Question):
 
     @property
     def _missing(self) -> str:
-        return f"type the word {self._word} first"
+        return word_missing(self._word)
 
     def first_focus(self) -> Optional[str]:
         """The input."""

@@ -19,12 +19,14 @@ from screens.texts.drift import (
     NO_SYSTEM,
     READING_ANSWERS,
     RECORDING,
+    TITLE,
     accepted_line,
     drift_lines,
     drift_row,
     summary,
 )
 from screens.texts.lines import Line, error_lines
+from screens.texts.versions import VERSIONS
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Text, TextPane
 from screens.widgets.row_list import RowList
@@ -52,13 +54,13 @@ class DriftScreen(BaseScreen):
 
     def title_text(self) -> str:
         """What it shows."""
-        return " conbool-tui   Edited since it was applied"
+        return f" conbool-tui   {TITLE}"
 
     def body(self) -> ComposeResult:
         """A sentence, the list, both versions."""
         yield Text([Line(f"{COMPARING} ...", "dim")], id="about")
         yield RowList(empty="(nothing)", keys=(("a", "Accept this one"),), id="edited")
-        yield TextPane("Versions", id="versions")
+        yield TextPane(VERSIONS, id="versions")
 
     def buttons(self) -> Sequence[Button]:
         """Both ways ask first."""

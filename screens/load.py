@@ -41,7 +41,7 @@ class LoadListScreen(BaseScreen):
         yield Text([Line(f"  {questions.IT_REPLACES}")])
         options = [Option(key, FIELDS[key].label) for key in questions.LOAD_TARGETS]
         yield Choice(options, questions.LOAD_TARGETS[0], id="target")
-        yield TextPane("The list", [Line("Nothing has been read yet.", "dim")], id="read")
+        yield TextPane(loading.LIST, [Line("Nothing has been read yet.", "dim")], id="read")
 
     def buttons(self) -> Sequence[Button]:
         """Read first, use then."""
@@ -93,7 +93,7 @@ class LoadListScreen(BaseScreen):
         """Show what is in it."""
         pane = self.query_one("#read", TextPane)
         if error is not None:
-            pane.show(error_lines(error), "The list")
+            pane.show(error_lines(error), loading.LIST)
             return
         self._networks, notes = result
         pane.show(loading.list_lines(self._networks, notes), keep_place=False)

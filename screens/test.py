@@ -17,7 +17,7 @@ from screens.base import WizardScreen, elapsed_text
 from screens.dialogs import SaveTranscriptScreen
 from screens.flow import FlowStep
 from screens.texts import actions
-from screens.texts.findings import STOPPED, TESTING, all_lines, edited
+from screens.texts.findings import FINDINGS, STOPPED, TESTING, WITH_TRANSCRIPT, all_lines, edited
 from screens.texts.lines import Line, error_lines
 from screens.widgets.button import Button, button
 from screens.widgets.lines import Hint, TextPane
@@ -44,7 +44,7 @@ class TestScreen(WizardScreen):
 
     def body(self) -> ComposeResult:
         """One pane."""
-        yield TextPane("Findings", id="findings")
+        yield TextPane(FINDINGS, id="findings")
 
     def buttons(self) -> Sequence[Button]:
         """Next is always possible: a failed check does not lock the admin in."""
@@ -150,7 +150,7 @@ class TestScreen(WizardScreen):
         self.set_reason("save", "")
         self.set_class(edited(findings), "-differs")
         lines = all_lines(findings, with_detail=self._with_detail)
-        title = "Findings and transcript" if self._with_detail else "Findings"
+        title = WITH_TRANSCRIPT if self._with_detail else FINDINGS
         self.query_one("#findings", TextPane).show(lines, title)
 
     def action_transcript(self) -> None:

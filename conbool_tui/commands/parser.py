@@ -113,6 +113,11 @@ def make_parser() -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="the wizard in lines: numbered choices and nothing redrawn, for screen readers and simple terminals",
+    )
     _global_options(parser, first=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -249,6 +254,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options. Raises UsageError; exits for --help and --version."""
     parser = make_parser()
     options, rest = parser.parse_known_args(argv)
+    if options.plain and options.command:
+        raise UsageError(
+            f"--plain is for the wizard, not for conbool-tui {options.command}.",
+            "",
+            "Leave it out: commands write plain lines anyway.",
+        )
     if rest:
         used = parser
         for action in parser._actions:

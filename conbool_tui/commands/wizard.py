@@ -1,4 +1,4 @@
-"""Opening the wizard: only here, and only when it can work, is Textual loaded."""
+"""Opening the wizard, on the whole screen or in lines: only here, and only when it can work, is Textual loaded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from conbool_tui.host import Host
 if TYPE_CHECKING:
     from conbool_tui.session import Session
 
+_CANNOT_PLACE_TEXT = ("", "dumb", "unknown")
+_SWITCHES = ("CONBOOL_PLAIN", "ACCESSIBLE")
+_NO = ("0", "no", "false", "off")
 _INSTEAD = "Log in with ssh -t {host} sudo conbool-tui, or use conbool-tui apply --answers FILE."
 
 
@@ -34,15 +37,21 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
                 "It is shown on the terminal and read from it.",
                 instead,
             )
-    term = os.environ.get("TERM", "")
-    if term in ("", "dumb", "unknown"):
-        shown = f"TERM is {term}" if term else "TERM is not set"
-        raise UsageError(
-            f"The wizard needs a terminal that can place text, and {shown}.",
-            "It would paint garbage.",
-            instead,
-        )
     host.require_root("The wizard")
+    begin = site_config.answers(host)
+    if options.instance is not None:
+        begin = dataclasses.replace(begin, instance=options.instance)
+    given = None if begin == Answers() else begin
+
+    def open_session() -> Session:
+        from conbool_tui.session import Session
+
+        return Session(host, options.state_dir, options.mail_system)
+
+    if in_lines(host, flag=options.plain):
+        from conbool_tui.plain.app import run_plain
+
+        return run_plain(open_session, given)
     try:
         from conbool_tui.app import run_wizard
     except ModuleNotFoundError as error:
@@ -51,16 +60,22 @@ def wizard(host: Host, options: argparse.Namespace) -> int:
         raise ConboolError(
             f"The wizard cannot be opened: the Python package {error.name} is missing.",
             "Everything else works without it.",
-            "Install conbool-tui completely, or use conbool-tui apply --answers FILE.",
+            "Install conbool-tui completely, or use conbool-tui --plain.",
         ) from None
+    return run_wizard(open_session, given, ascii=options.ascii)
 
-    begin = site_config.answers(host)
-    if options.instance is not None:
-        begin = dataclasses.replace(begin, instance=options.instance)
 
-    def open_session() -> Session:
-        from conbool_tui.session import Session
+def in_lines(host: Host, *, flag: bool) -> bool:
+    """Whether the wizard asks in lines: told so by the flag, the environment or the site defaults (the former win), or because the terminal
+    cannot place text.
 
-        return Session(host, options.state_dir, options.mail_system)
-
-    return run_wizard(open_session, None if begin == Answers() else begin, ascii=options.ascii)
+    Raises:
+        UsageError: the site defaults cannot be used.
+    """
+    if flag or os.environ.get("TERM", "") in _CANNOT_PLACE_TEXT:
+        return True
+    for name in _SWITCHES:
+        word = os.environ.get(name, "").strip().lower()
+        if word:
+            return word not in _NO
+    return site_config.plain(host)

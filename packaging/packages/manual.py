@@ -34,6 +34,20 @@ def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
+ENVIRONMENT = (
+    (
+        "CONBOOL_PLAIN",
+        "1: the wizard asks in lines, as with --plain; 0: it does not, whatever ACCESSIBLE and the site defaults say.",
+    ),
+    ("ACCESSIBLE", "1: the same as CONBOOL_PLAIN=1."),
+    (
+        "TERM",
+        "Not set, dumb or unknown: the wizard asks in lines. sudo keeps TERM and usually no other of these variables: use --plain, or "
+        "plain: true in the site defaults.",
+    ),
+)
+
+
 # --- manual page ----------------------------------------------------------------------------------
 
 
@@ -93,7 +107,8 @@ def page(now: int) -> str:
         lines += [_roff(text), ".PP"]
     lines += [
         _roff(
-            "Without a command the wizard opens; it needs a terminal and root. Standard output is data, standard error is talk."
+            "Without a command the wizard opens; it needs a terminal and root. With --plain it asks in lines, with numbered choices and "
+            "nothing redrawn, for screen readers and simple terminals. Standard output is data, standard error is talk."
         ),
         ".SH COMMANDS",
     ]
@@ -107,7 +122,10 @@ def page(now: int) -> str:
                 lines += _option(action)
         if any(str(action.dest).startswith("answer:") for action in options(command)):
             lines += [".PP", "And one option for every answer: see ANSWERS."]
-    lines += [".SH GLOBAL OPTIONS", "They may stand before and after the command."]
+    lines += [
+        ".SH GLOBAL OPTIONS",
+        _roff("They may stand before and after the command; --plain stands without one."),
+    ]
     for action in options(parser):
         lines += _option(action)
     lines += [
@@ -134,9 +152,15 @@ def page(now: int) -> str:
     lines += [".SH EXIT STATUS"]
     for code, meaning in _exit_codes(parser.epilog or ""):
         lines += [".TP", f"\\fB{code}\\fP", _roff(meaning[:1].upper() + meaning[1:] + ".")]
+    lines += [".SH ENVIRONMENT"]
+    for name, meaning in ENVIRONMENT:
+        lines += [".TP", f"\\fB{_roff(name)}\\fP", _roff(meaning)]
     lines += [".SH FILES"]
     for path, meaning in (
-        ("/etc/conbool-tui/config.yaml", "Site defaults, in the form of an answers file."),
+        (
+            "/etc/conbool-tui/config.yaml",
+            "Site defaults, in the form of an answers file; plain: true lets the wizard ask in lines.",
+        ),
         (
             "/var/lib/conbool-tui",
             "Lock, journals and backups (mode 0700). They stay when the package is purged.",

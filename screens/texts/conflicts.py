@@ -12,6 +12,7 @@ from screens.texts.versions import place, version_lines
 if TYPE_CHECKING:
     from conbool_tui.transaction import Conflict
 
+TITLE = "Edited since: keep or put back?"
 KEEP, PUT_BACK = "keep", "put back"
 """The choices, in the words of ``conbool_tui.transaction``."""
 
@@ -60,11 +61,16 @@ def conflict_row(conflict: Conflict, choice: str, *, again: bool = False) -> str
     return f"{mark}  {place(conflict.path, conflict.key)}" + ("  edited again" if again else "")
 
 
+def meaning(choice: str, name: str = "change") -> str:
+    """What a choice means."""
+    return _MEANING[choice].format(name=name)
+
+
 def conflict_lines(
     conflict: Conflict, choice: str, name: str = "change", *, again: bool = False
 ) -> list[Line]:
     """The choice, and all three versions."""
-    lines = [Line(place(conflict.path, conflict.key), "title"), Line(_MEANING[choice].format(name=name))]
+    lines = [Line(place(conflict.path, conflict.key), "title"), Line(meaning(choice, name))]
     if again:
         lines.append(Line("! It was edited again after you chose.", "warn"))
     if conflict.later:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
 
 
+TITLE = "Edited since it was applied"
 COMPARING = "Comparing with what was applied"
 RECORDING = "Recording"
 READING_ANSWERS = "Reading the recorded answers"

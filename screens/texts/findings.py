@@ -8,6 +8,8 @@ from conbool_tui.findings import Finding, Status
 from screens.texts.lines import Line, finding_lines, status_line
 
 TESTING = "Testing: TLS to the smart host, and SMTP on port 25 of this server"
+FINDINGS = "Findings"
+WITH_TRANSCRIPT = "Findings and transcript"
 STOPPED = Line("? NOT TESTED  Stopped. Test again when you like.", "note")
 _DRIFT = "drift"
 REACHABLE = "SMTP reachable"

@@ -10,6 +10,7 @@ from screens.texts.inbound import networks_text
 from screens.texts.lines import Line, status_line
 
 TITLE = "Load a list of networks"
+LIST = "The list"
 PATH = FieldSpec(
     key="load.path",
     label="List file",

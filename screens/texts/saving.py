@@ -55,6 +55,11 @@ def transcript(findings: Sequence[Finding], started: datetime.datetime) -> str:
     return transcript_text(findings, started=started, version=__version__)
 
 
+def word_missing(word: str) -> str:
+    """Why yes is not taken yet."""
+    return f"type the word {word} first"
+
+
 def type_word(word: str) -> str:
     """The label of a question whose yes is a word."""
     return f"Type {word}"

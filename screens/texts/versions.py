@@ -8,6 +8,7 @@ from typing import Optional
 from screens.texts.lines import Line
 
 MAX_LINES = 1000
+VERSIONS = "Versions"
 
 
 def place(path: str, key: str) -> str:

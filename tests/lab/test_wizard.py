@@ -12,6 +12,8 @@ from typing import Optional
 
 import pytest
 
+from tests.plain.terminal import Terminal as LineTerminal
+
 from . import messages
 from .lab import Lab
 from .machine import Machine
@@ -20,6 +22,8 @@ from .releases import one_release
 from .test_detached import Rig, until
 
 OUT_A = "friend@outside-a.example"
+# With what is proposed: the questions of the first seven steps, and Next after each of them.
+QUESTIONS = 1 + 3 + 8 + 7 + 6 + 2 + 2
 
 
 class Terminal:
@@ -152,6 +156,107 @@ def test_whole_wizard_by_keyboard(lab: Lab, machine: PostfixMachine, terminal: T
     assert undone.returncode == 0, undone.stderr
     after = machine.snapshot("/etc/postfix")
     assert {path: entry for path, entry in after.items() if path != ""}.keys() == before.keys()
+
+
+@one_release
+def test_whole_wizard_in_lines(lab: Lab, machine: PostfixMachine) -> None:
+    """On a terminal that cannot place text: to "SMTP reachable", with proof by mail, and back by the History."""
+    before = machine.run(["postconf", "-n"], check=True).stdout
+    # TERM of the machine is dumb; nobody asks for lines otherwise.
+    lines = LineTerminal(machine.command(["conbool-tui"]), {})
+    try:
+        lines.until("Postfix 3.")
+        lines.answer("")
+        lines.until("Step 2 of 11")
+        lines.answer("", "", "")
+        lines.until("Step 3 of 11")
+        lines.answer(*[""] * 8)
+        lines.until("Step 4 of 11")
+        lines.answer("198.51.100.0/24")
+        lines.send("2001:db8:c::/48\n\n")
+        lines.until("Close port 25 to others")
+        lines.answer(*[""] * 5, "3")
+        lines.until("What this step changes")
+        lines.answer("")
+        lines.until("Step 5 of 11")
+        lines.answer(*[""] * 6)
+        lines.until("Step 6 of 11")
+        lines.answer("", "")
+        lines.until("Step 7 of 11")
+        lines.answer("", "")
+        lines.until("senders in example.com, example.org, example.net")
+        assert machine.run(["postconf", "-n"], check=True).stdout == before, "nothing is written before Apply"
+        lines.answer("Next: apply")
+        lines.until("Nothing has been changed yet")
+        lines.answer("Apply now")
+        lines.until("Take it back at any time")
+        message = messages.plain()
+        lab.send(machine, message, OUT_A)
+        lab.expect(message, "conbool")
+        lines.answer("Next: test")
+        lines.until("SMTP reachable. The next screen says")
+        lines.answer("Next: done")
+        lines.until("Step 11 of 11")
+        lines.answer("History", "1", "Undo this change", "Undo")
+        lines.until("was taken back")
+        lines.answer("", "Finish")
+        assert lines.end() == 0, lines.text
+    finally:
+        lines.close()
+    assert lines.raw.isascii()
+    assert b"\x1b" not in lines.raw
+    assert machine.run(["postconf", "-n"], check=True).stdout == before
+    message = messages.plain()
+    lab.send(machine, message, OUT_A)
+    lab.expect(message, "outside_a")
+
+
+@one_release
+def test_lines_interrupted_or_lost_while_a_change_is_written(lab: Lab, machine: PostfixMachine) -> None:
+    """Ctrl-C has the worker put everything back; without its terminal the worker ends its work, and the next start says so."""
+    rig = Rig(lab, machine)
+    before = rig.tree()
+    rig.stop_at("write")
+    lines = LineTerminal(machine.command(rig.argv, rig.env), {})
+    again: Optional[LineTerminal] = None
+    try:
+        lines.answer(*[""] * QUESTIONS)
+        lines.until("Step 8 of 11")
+        lines.answer("Next: apply")
+        lines.until("Nothing has been changed yet")
+        lines.answer("Apply now")
+        rig.stands()
+        # From the keyboard it would also end nsenter, which stands between terminal and program here only.
+        rig.signal(rig.callers()[0], "INT")
+        lines.until("Stopping: what was done so far is put back.")
+        worker = rig.worker()
+        assert worker is not None
+        rig.signal(worker, "CONT")
+        lines.until("ROLLED BACK: the change failed and the old state is back.")
+        rig.same(before)
+        rig.stop_at("write")
+        lines.answer("Apply now")
+        rig.stands()
+        worker = rig.worker()
+        assert worker is not None
+        lines.hang_up()
+        until(lambda: not rig.callers(), "the end of the wizard without its terminal")
+        assert rig.worker() == worker, "the worker lives on"
+        rig.signal(worker, "CONT")
+        until(lambda: rig.worker() is None, "the end of the worker")
+        again = LineTerminal(machine.command(rig.argv, rig.env), {})
+        said = again.until("Postfix 3.")
+        assert "While you were away: change" in said
+        again.answer("q")
+        assert again.end() == 0
+        assert rig.newest()["state"] == "applied"
+    finally:
+        pid = rig.worker()
+        if pid is not None:
+            rig.signal(pid, "CONT")
+        lines.close()
+        if again is not None:
+            again.close()
 
 
 def test_leaving_changes_nothing(machine: PostfixMachine, terminal: Terminal) -> None:

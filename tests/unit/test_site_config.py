@@ -109,3 +109,47 @@ def test_another_users_file_is_refused(tmp_path: Path, file: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path, file: Path) -> None:
     file.mkdir()
     assert "no file" in refused(tmp_path).what
+
+
+# --- the key that no answers file has
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("plain: true\n", True),
+        ("plain : yes  # for the screen reader\n", True),
+        ("plain: ON\r\ninbound: {confirm_within: 120}\r\n", True),
+        ("plain: false\n", False),
+        ("# plain: true\n", False),
+        ("inbound:\n  confirm_within: 120\n", False),
+    ],
+)
+def test_lines_are_asked_for(tmp_path: Path, file: Path, text: str, wanted: bool) -> None:
+    file.write_text(text)
+    host = Host(str(tmp_path))
+    assert site_config.plain(host) is wanted
+    assert site_config.answers(host).inbound.confirm_within == (120 if "120" in text else 60)
+
+
+def test_without_a_file_nobody_asks_for_lines(tmp_path: Path) -> None:
+    assert site_config.plain(Host(str(tmp_path))) is False
+
+
+@pytest.mark.parametrize("text", ["plain: maybe\n", "plain:\n", "plain: true\nplain: true\n"])
+def test_a_key_that_says_neither_is_refused(tmp_path: Path, file: Path, text: str) -> None:
+    file.write_text(text)
+    error = refused(tmp_path)
+    assert "plain: " in error.what
+    with pytest.raises(UsageError):
+        site_config.plain(Host(str(tmp_path)))
+
+
+def test_the_key_keeps_the_lines_of_the_others(tmp_path: Path, file: Path) -> None:
+    file.write_text("plain: true\n\nsmart_hots: {}\n")
+    assert "line 3" in refused(tmp_path).what
+
+
+def test_an_answers_file_has_no_such_key() -> None:
+    with pytest.raises(UsageError, match="plain: unknown key"):
+        answers_file.read(b"plain: true\n", "answers.yaml")

@@ -14,10 +14,11 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from conbool_tui import cli, log
+from conbool_tui import cli, log, site_config
 from conbool_tui.answers import Answers
 from conbool_tui.commands import parser
 from conbool_tui.commands.context import Context
+from conbool_tui.commands.wizard import in_lines
 from conbool_tui.errors import (
     CheckFailedError,
     ExitCode,
@@ -379,12 +380,50 @@ def in_terminal(argv: list[str], typed: bytes = b"", **env: str) -> tuple[int, s
     return os.waitstatus_to_exitcode(status), out.decode("utf-8", "replace")
 
 
-@pytest.mark.parametrize("term", ["dumb", ""])
-def test_wizard_on_a_terminal_that_cannot(term: str) -> None:
-    code, out = in_terminal([sys.executable, "-m", "conbool_tui"], TERM=term)
-    assert code == ExitCode.USAGE
-    assert "apply --answers" in " ".join(out.split())
-    assert "\x1b[?1049h" not in out
+@pytest.mark.parametrize(
+    ("flag", "environment", "site", "lines"),
+    [
+        (False, {"TERM": "xterm"}, "", False),
+        (True, {"TERM": "xterm"}, "plain: false", True),
+        (False, {"TERM": "dumb"}, "", True),
+        (False, {"TERM": "dumb", "CONBOOL_PLAIN": "0"}, "plain: false", True),
+        (False, {}, "", True),
+        (False, {"TERM": "unknown"}, "", True),
+        (False, {"TERM": "xterm", "CONBOOL_PLAIN": "1"}, "plain: false", True),
+        (False, {"TERM": "xterm", "CONBOOL_PLAIN": "no", "ACCESSIBLE": "1"}, "plain: true", False),
+        (False, {"TERM": "xterm", "ACCESSIBLE": "1"}, "", True),
+        (False, {"TERM": "xterm", "ACCESSIBLE": ""}, "", False),
+        (False, {"TERM": "xterm"}, "plain: true", True),
+        (False, {"TERM": "xterm"}, "plain: no", False),
+    ],
+)
+def test_when_the_wizard_asks_in_lines(
+    flag: bool,
+    environment: dict[str, str],
+    site: str,
+    lines: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("TERM", "CONBOOL_PLAIN", "ACCESSIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / site_config.FILE.lstrip("/")
+    file.parent.mkdir(parents=True)
+    file.write_text(site)
+    assert in_lines(Host(str(tmp_path)), flag=flag) is lines
+
+
+def test_plain_is_for_the_wizard_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--plain", "detect"]) == ExitCode.USAGE
+    assert "--plain is for the wizard" in capsys.readouterr().err
+
+
+def test_lines_without_a_terminal_are_refused_like_the_screens() -> None:
+    done = run("--plain")
+    assert done.returncode == ExitCode.USAGE
+    assert "conbool-tui apply --answers FILE" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(
