@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import json
@@ -10,7 +9,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Callable, Optional
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Callable, Optional, cast
 
 from conbool_tui.commands.wizard import wizard
 from conbool_tui.errors import ConboolError, ExitCode, UsageError
@@ -18,6 +18,8 @@ from conbool_tui.host import Host
 from conbool_tui.places import DEFAULT_STATE_DIR
 
 if TYPE_CHECKING:
+    import argparse
+
     from conbool_tui.commands.context import Context
 
 _INTERRUPTED = 130
@@ -94,7 +96,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     """The options; the parser is only built when there is something to parse. Raises UsageError."""
     if not argv:
-        return argparse.Namespace(
+        found = SimpleNamespace(
             command=None,
             root="/",
             state_dir=DEFAULT_STATE_DIR,
@@ -103,6 +105,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
             ascii=False,
             plain=False,
         )
+        return cast("argparse.Namespace", found)
     from conbool_tui.commands.parser import parse
 
     return parse(argv)

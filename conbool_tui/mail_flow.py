@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from conbool_tui.answers import Answers
-from conbool_tui.facts import MtaFacts
+if TYPE_CHECKING:
+    from conbool_tui.answers import Answers
+    from conbool_tui.facts import MtaFacts
 
 WIDTH = 78
 _FROM = 25

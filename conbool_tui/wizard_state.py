@@ -14,18 +14,20 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from conbool_tui import answer_forms
 from conbool_tui.answers import Answers, Inbound, Markers, Prerequisites, Scope, SmartHost, Spam
-from conbool_tui.checks.dns_model import DomainReport
 from conbool_tui.errors import ConboolError, ExitCode
-from conbool_tui.facts import Detection, HostFacts, MtaFacts
 from conbool_tui.findings import Finding, Status
 from conbool_tui.mta import mta_facts
-from conbool_tui.plan import Plan
-from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Receipt, time_left
+
+if TYPE_CHECKING:
+    from conbool_tui.checks.dns_model import DomainReport
+    from conbool_tui.facts import Detection, HostFacts, MtaFacts
+    from conbool_tui.plan import Plan
+    from conbool_tui.present_senders import SenderReport
 
 YES, NO = "yes", "no"
 """How the draft writes the answer to a question of yes or no."""

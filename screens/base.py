@@ -13,20 +13,20 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from conbool_tui.errors import ConboolError
-from conbool_tui.facts import HostFacts
-from conbool_tui.plan import Plan
-from conbool_tui.receipt import Progress, ProgressSink
 from screens import work
 from screens.flow import FlowStep, after, counter
 from screens.texts.lines import Line
 from screens.widgets.button import Button
-from screens.widgets.choice import Choice
 from screens.widgets.field import TextBox
 from screens.widgets.lines import Hint, Text
 
 if TYPE_CHECKING:
     from conbool_tui.app import WizardApp
+    from conbool_tui.errors import ConboolError
+    from conbool_tui.facts import HostFacts
+    from conbool_tui.plan import Plan
+    from conbool_tui.receipt import Progress, ProgressSink
+    from screens.widgets.choice import Choice
 
 
 WIDE = 120

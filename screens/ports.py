@@ -7,16 +7,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
-from conbool_tui.answers import Answers
-from conbool_tui.checks.dns_model import DomainReport
-from conbool_tui.facts import Detection, HostFacts
-from conbool_tui.findings import Finding
-from conbool_tui.plan import Plan
-from conbool_tui.present_senders import SenderReport
-from conbool_tui.receipt import ProgressSink, Receipt
-
 if TYPE_CHECKING:
+    from conbool_tui.answers import Answers
+    from conbool_tui.checks.dns_model import DomainReport
     from conbool_tui.checks.drift import Drift
+    from conbool_tui.facts import Detection, HostFacts
+    from conbool_tui.findings import Finding
+    from conbool_tui.plan import Plan
+    from conbool_tui.present_senders import SenderReport
+    from conbool_tui.receipt import ProgressSink, Receipt
     from conbool_tui.transaction import Choices, Conflict
 
 

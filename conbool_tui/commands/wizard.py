@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import sys
@@ -14,6 +13,8 @@ from conbool_tui.errors import ConboolError, UsageError
 from conbool_tui.host import Host
 
 if TYPE_CHECKING:
+    import argparse
+
     from conbool_tui.session import Session
 
 _CANNOT_PLACE_TEXT = ("", "dumb", "unknown")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conbool_tui.errors import ConboolError, RollbackIncompleteError, RolledBackError
 from conbool_tui.findings import Status
-from conbool_tui.plan import Plan
-from conbool_tui.receipt import Progress, Receipt
 from screens.texts.countdown import outcome_line
 from screens.texts.inbound import countdown_text, live_name
 from screens.texts.lines import Line, error_lines, status_line
+
+if TYPE_CHECKING:
+    from conbool_tui.plan import Plan
+    from conbool_tui.receipt import Progress, Receipt
 
 WRITING = "Applying"
 LOOK_AGAIN = "Go back to Review to look at the plan again."

@@ -6,10 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conbool_tui.errors import ConboolError
-from conbool_tui.plan import Plan
-from conbool_tui.receipt import Receipt
-from conbool_tui.wizard_state import WizardState
 from screens.texts import actions
 from screens.texts.conflicts import chosen_lines, name_of
 from screens.texts.drift import AGAIN_QUESTION, DRAFT_LOST, accept_question
@@ -17,7 +13,11 @@ from screens.texts.history import prune_lines, undo_question
 
 if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
+    from conbool_tui.errors import ConboolError
+    from conbool_tui.plan import Plan
+    from conbool_tui.receipt import Receipt
     from conbool_tui.transaction import Conflict
+    from conbool_tui.wizard_state import WizardState
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def test_the_application_loads_nothing_heavy() -> None:
     code = (
         "import sys, conbool_tui.app, screens.welcome;"
         "heavy = {'sh', 'psutil', 'yaml', 'dns', 'conbool_tui.session', 'conbool_tui.host',"
+        " 'conbool_tui.planners', 'conbool_tui.checks.dns_model',"
         " 'conbool_tui.runner', 'rich.syntax', 'rich.traceback', 'rich.markdown',"
         " 'textual.widgets._data_table',"
         " 'textual.widgets._markdown', 'textual.widgets._text_area', 'screens.step', 'screens.review'};"
