@@ -12,6 +12,7 @@ from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.plan import Notice, Plan, Step, combine
 from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script, spam_folder
 from conbool_tui.planners.dovecot.handover import handover
+from conbool_tui.planners.sendmail.mta import files_by_procmail
 
 Compile = Callable[[str, str, bytes], Optional[bytes]]
 """The compiled form of a Sieve script: configuration file, the script's path, its text (``systems.sievec.compile_script``)."""
@@ -26,12 +27,14 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     """
     found = facts.get("dovecot")
     if found is None or found.outcome is Outcome.ABSENT or found.system in target.covers:
-        if target.covers or answers.spam.action != "folder":
+        if target.covers or answers.spam.action != "folder" or _files_itself(target):
             return plan
         return _told(
             plan, "note", f"No Dovecot was found here that could file mail into a folder: {_FALLBACK}"
         )
     ways = handover(target)
+    if ways == () and _files_itself(target):
+        return plan
     if found.outcome is Outcome.BROKEN:
         if not ways:
             return plan
@@ -73,6 +76,11 @@ def _planned(
     text = sieve_script(answers, spam_folder(facts, answers), mta_name)
     compiled = compile(facts.config_file, names.script(facts.config_directory), text.encode())
     return plan_dovecot(facts, text, compiled, _notices(facts, ways, compiled))
+
+
+def _files_itself(target: Detection) -> bool:
+    """Whether the MTA's own plan files flagged mail: Sendmail's local mailer procmail does."""
+    return target.sendmail is not None and files_by_procmail(target.sendmail)
 
 
 def _why_not(facts: DovecotFacts, ways: Optional[tuple[str, ...]]) -> str:

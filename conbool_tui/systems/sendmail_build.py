@@ -37,7 +37,7 @@ class SendmailBuild:
         source = planned if planned is not None else self._host.read_bytes(self.source)
         live = self._host.read_bytes(self.cf) if self._host.is_file(self.cf) else None
         built = with_trailer(m4_output(self._host, self.source, source), live or b"", self.source, source)
-        texts = [(data or b"").decode("utf-8", "replace") for data in (live, built)]
+        texts = [(data or b"").decode("utf-8", "surrogateescape") for data in (live, built)]
         if live is not None and not differences(*texts):
             return None
         return FileTarget(self.cf, live, built, generated=True)

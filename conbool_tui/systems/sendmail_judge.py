@@ -32,7 +32,7 @@ def judge(
     source = files.get(build.source)
     if candidate is None:
         return []
-    text = candidate.decode("utf-8", "replace")
+    text = candidate.decode("utf-8", "surrogateescape")
     with host.private_folder() as folder:
         place = posixpath.join(folder, "sendmail.cf")
         kind, access = parse_cf(text).map_file("access") or ("", "")
@@ -44,7 +44,7 @@ def judge(
             text = re.sub(
                 rf"(?m)^(Kaccess .*){re.escape(access)}$", lambda found: found[1] + folder + "/access", text
             )
-        host.write_new(place, text.encode("utf-8", "replace"), mode=0o600)
+        host.write_new(place, text.encode("utf-8", "surrogateescape"), mode=0o600)
         problems = _refusals(host, program, place, build.cf)
         if problems:
             return problems
@@ -113,6 +113,9 @@ def _decisions(host: Host, program: str, place: str, block: str) -> list[Problem
         members.setdefault(name, []).append(member)
     scope = members.get("ConboolScope", [])
     sender = next((one if "@" in one else f"probe@{one}" for one in scope), "probe@conbool-probe.invalid")
+    hidden = _masqueraded(host, program, place, sender, scope)
+    if hidden:
+        return [hidden]
     header = re.search(r"H(X-\S+?): \$>ConboolLoop", block)
     questions = [
         # (what is asked, what the answer must hold, what it is about)
@@ -170,6 +173,22 @@ def _decisions(host: Host, program: str, place: str, block: str) -> list[Problem
                 )
             )
     return problems
+
+
+def _masqueraded(host: Host, program: str, place: str, sender: str, scope: list[str]) -> Optional[Problem]:
+    """Whether the host's own masquerading takes a sample sender out of scope: the rules look at senders as others see them."""
+    user, _, domain = sender.partition("@")
+    result = host.run([program, "-C", place, "-bt"], stdin=f"EnvFromSMTP {user} < @ {domain} . >\n".encode())
+    found = re.findall(r"EnvFromSMTP +returns: *\S+ < @ (.+?)(?: \.)? >", result.text())
+    seen = found[-1].replace(" ", "").lower() if found else domain
+    if not scope or seen == domain.lower() or seen in scope or f"{user}@{seen}" in scope:
+        return None
+    return Problem(
+        f"Sendmail rewrites {sender} to {user}@{seen} (MASQUERADE_AS), which is not in scope",
+        f"add {seen} to domains, as registered at Conbool, or take example {domain} out of the masquerading".replace(
+            "example ", ""
+        ),
+    )
 
 
 def _address(prefix: str) -> str:

@@ -192,9 +192,9 @@ def _built(host: Host, source: str, files: Mapping[str, FileText], live: str) ->
         return _Built(parse_cf(live), "", "", ())
     data = files[source].data
     try:
-        whole = m4_output(host, source, data).decode("utf-8", "replace")
+        whole = m4_output(host, source, data).decode("utf-8", "surrogateescape")
         own = data if text_blocks.get(data, BLOCK_ID) is None else text_blocks.put(data, BLOCK_ID, None)
-        base = whole if own == data else m4_output(host, source, own).decode("utf-8", "replace")
+        base = whole if own == data else m4_output(host, source, own).decode("utf-8", "surrogateescape")
     except ConboolError as error:
         return _Built(parse_cf(live), f"{error.what} {error.why}".strip(), error.todo, ())
     found = differences(live, whole)

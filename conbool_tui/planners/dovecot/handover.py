@@ -15,7 +15,16 @@ _TRANSPORTS = ("virtual_transport", "mailbox_transport", "fallback_transport", "
 
 def handover(detection: Detection) -> Optional[tuple[str, ...]]:
     """``lmtp``, ``lda`` or both; empty when the MTA keeps mail itself; None when that is not known of this MTA."""
+    if detection.sendmail is not None:
+        return _sendmail(detection.sendmail.local_mailer)
     return None if detection.postfix is None else _postfix(detection.postfix)
+
+
+def _sendmail(program: str) -> tuple[str, ...]:
+    """Of the mailer ``local``: FEATURE(`local_lmtp') with a socket, or Dovecot's delivery agent; procmail and others keep mail themselves."""
+    if program == "[IPC]":
+        return ("lmtp",)
+    return ("lda",) if posixpath.basename(program) in _AGENTS else ()
 
 
 def _postfix(facts: PostfixFacts) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def plan_sendmail(facts: SendmailFacts, answers: Answers) -> Plan:
             wanted,
             "#",
             Step.C,
-            f"Flagged mail goes to {procmail.folder_of(facts, answers.spam.folder or 'Junk')}",
+            f"Flagged mail goes to {procmail.folder_of(facts, answers.spam.folder or procmail.FOLDER)}",
             "procmail files what Conbool scored as spam; released mail stays in the inbox.",
             changes,
             files,
@@ -170,6 +170,14 @@ def _members(key: str, networks: Sequence[str], facts: SendmailFacts) -> tuple[s
 def _loopback_only(facts: SendmailFacts) -> bool:
     daemons = [daemon for daemon in facts.daemons if daemon.on_port_25]
     return bool(daemons) and all(daemon.loopback for daemon in daemons)
+
+
+def _hands_over(facts: SendmailFacts) -> bool:
+    """Whether a mailbox server gets the mail by LMTP or its own delivery agent: what it does with it is its own part of the plan."""
+    return facts.local_mailer == "[IPC]" or facts.local_mailer.rpartition("/")[2] in (
+        "dovecot-lda",
+        "deliver",
+    )
 
 
 def _names_smart_host(old: str, host: str) -> bool:
@@ -258,7 +266,7 @@ def _notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list[Notic
                 Step.C,
             )
         )
-    if answers.spam.action == "folder" and not files_by_procmail(facts):
+    if answers.spam.action == "folder" and not files_by_procmail(facts) and not _hands_over(facts):
         found.append(Notice("warn", f"spam.action is folder, and {HEADER_ONLY}.", Step.C))
     if not rules.ca_file and not facts.options.get("CACertFile"):
         found.append(

@@ -10,6 +10,7 @@ from conbool_tui.facts_sendmail import SendmailFacts
 
 PROCMAILRC = "/etc/procmailrc"
 SPAM_BLOCK = "spam"
+FOLDER = "Junk"
 _DEFAULT = re.compile(r"^\s*DEFAULT\s*=\s*[\"']?(\S+?)[\"']?\s*$", re.M)
 
 
@@ -28,7 +29,7 @@ def folder_of(facts: SendmailFacts, folder: str) -> str:
 def spam_block(facts: SendmailFacts, answers: Answers) -> str:
     """The rule: flagged mail that was not released goes to the folder. procmail compares header names and values without case."""
     flags = "|".join(answers.markers.spam)
-    folder = folder_of(facts, answers.spam.folder or "Junk")
+    folder = folder_of(facts, answers.spam.folder or FOLDER)
     # A mailbox file is locked; a Maildir needs none. Procmail makes the last folder of a path only.
     parent, lock = folder.rstrip("/").rpartition("/")[0], "" if folder.endswith("/") else ":"
     return (
