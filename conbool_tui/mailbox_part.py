@@ -26,7 +26,8 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     """
     found = facts.get("dovecot")
     if found is None or found.outcome is Outcome.ABSENT or found.system in target.covers:
-        if target.covers or answers.spam.action != "folder":
+        # Exim's own plan says which mail it files itself.
+        if target.covers or target.exim is not None or answers.spam.action != "folder":
             return plan
         return _told(
             plan, "note", f"No Dovecot was found here that could file mail into a folder: {_FALLBACK}"
