@@ -42,6 +42,12 @@ def test_a_plain_configuration(tmp_path: Path) -> None:
     assert facts.unlisted_networks == ("/etc/exim/relays",)
     assert facts.labels["acl_check_rcpt"] == "/etc/exim/exim.conf"
     assert facts.macro_acls == frozenset()
+    assert [one.name for one in facts.routers] == ["relayed", "dnslookup", "localuser"]
+    assert facts.routers[2].options == {
+        "driver": "accept",
+        "check_local_user": "true",
+        "transport": "local_delivery",
+    }
     mta = mta_facts(found)
     assert mta is not None
     assert (mta.title, mta.route, mta.closed) == ("Exim", "each recipient's MX", False)
