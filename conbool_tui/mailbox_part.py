@@ -79,8 +79,8 @@ def _planned(
 
 
 def _files_itself(target: Detection) -> bool:
-    """Whether the MTA's own plan files flagged mail: Sendmail's local mailer procmail does."""
-    return target.sendmail is not None and files_by_procmail(target.sendmail)
+    """Whether the MTA's own plan files flagged mail, or says why not: Exim's does, and Sendmail's where procmail is its local mailer."""
+    return target.exim is not None or (target.sendmail is not None and files_by_procmail(target.sendmail))
 
 
 def _why_not(facts: DovecotFacts, ways: Optional[tuple[str, ...]]) -> str:

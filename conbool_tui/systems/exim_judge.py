@@ -255,8 +255,10 @@ def _session(tools: Tools, client: str, domain: str, *, refused: bool) -> list[P
 
 
 def _mistake(text: str) -> str:
-    """The line that tells of a mistake in the configuration, empty when there is none."""
-    for line in text.split("\n"):
+    """What Exim says about a mistake in the configuration, empty when there is none."""
+    lines = [line.strip() for line in text.split("\n")]
+    for number, line in enumerate(lines):
         if _ERROR.search(line):
-            return re.sub(r"^LOG: \S+ ", "", line.strip())
+            head = re.sub(r"^LOG: (?:[A-Z]+ )*(?:DIE)?", "", line).strip()
+            return head or " ".join(lines[number + 1 : number + 2])
     return ""

@@ -9,7 +9,7 @@ from typing import Optional
 
 from conbool_tui.errors import CheckFailedError, ConboolError
 from conbool_tui.facts import Detection, FileText, Outcome
-from conbool_tui.facts_exim import PLAIN, TEMPLATE, EximFacts
+from conbool_tui.facts_exim import PLAIN, TEMPLATE, EximDriver, EximFacts
 from conbool_tui.host import Host
 from detectors import managed
 from detectors.exim import sources
@@ -27,6 +27,42 @@ _CONFIGURATIONS = (
     "/etc/exim4/update-exim4.conf.conf",
     "/etc/exim/exim.conf",
     "/etc/exim.conf",
+)
+
+
+_LOOKED_AT = frozenset(
+    (
+        "check_local_user",
+        "command",
+        "condition",
+        "data",
+        "directory",
+        "dkim_canon",
+        "dkim_domain",
+        "dkim_identity",
+        "dkim_private_key",
+        "dkim_selector",
+        "dkim_sign_headers",
+        "dkim_strict",
+        "domains",
+        "driver",
+        "headers_add",
+        "headers_remove",
+        "headers_rewrite",
+        "helo_data",
+        "interface",
+        "local_part_prefix",
+        "local_parts",
+        "maildir_format",
+        "message_linelength_limit",
+        "protocol",
+        "return_path",
+        "route_list",
+        "senders",
+        "transport",
+        "unseen",
+        "verify_only",
+    )
 )
 
 
@@ -135,7 +171,7 @@ def read_facts(host: Host, program: str) -> EximFacts:
     layout = sources.layout_of(build.config_file, settings)
     files = sources.read_sources(host, layout, build.config_file)
     options = tools.options()
-    routers, transports = tools.drivers("routers"), tools.drivers("transports")
+    routers, transports = _brief(tools.drivers("routers")), _brief(tools.drivers("transports"))
     own_name = options.get("primary_hostname", "")
     lists, expanded = _lists(tools)
     networks, unlisted = read_networks(next((lists[name] for name in HOST_LISTS if name in lists), ""))
@@ -168,6 +204,21 @@ def read_facts(host: Host, program: str) -> EximFacts:
         config_type=settings.get("dc_eximconfig_configtype", "") if layout != PLAIN else "",
         hubbed=_hubbed(host, sources.directory_of(layout, build.config_file)),
         warnings=tuple(dict.fromkeys((*_warnings(files), *managed.notes(host)))),
+    )
+
+
+def _brief(drivers: tuple[EximDriver, ...]) -> tuple[EximDriver, ...]:
+    """Routers or transports with the options that a plan looks at, where they are set; others may hold anything."""
+    return tuple(
+        EximDriver(
+            one.name,
+            {
+                name: value
+                for name, value in one.options.items()
+                if name in _LOOKED_AT and value not in ("", "false")
+            },
+        )
+        for one in drivers
     )
 
 

@@ -6,6 +6,7 @@ import posixpath
 from typing import Optional
 
 from conbool_tui.facts import Detection, PostfixFacts
+from conbool_tui.facts_exim import EximFacts
 from conbool_tui.postfix_config import MasterCf
 
 _AGENTS = ("dovecot-lda", "deliver")
@@ -15,9 +16,28 @@ _TRANSPORTS = ("virtual_transport", "mailbox_transport", "fallback_transport", "
 
 def handover(detection: Detection) -> Optional[tuple[str, ...]]:
     """``lmtp``, ``lda`` or both; empty when the MTA keeps mail itself; None when that is not known of this MTA."""
+    if detection.postfix is not None:
+        return _postfix(detection.postfix)
     if detection.sendmail is not None:
         return _sendmail(detection.sendmail.local_mailer)
-    return None if detection.postfix is None else _postfix(detection.postfix)
+    return None if detection.exim is None else _exim(detection.exim)
+
+
+def _exim(facts: EximFacts) -> tuple[str, ...]:
+    """The transports that routers of this Exim use: lmtp, smtp that speaks LMTP, or a pipe to Dovecot's delivery agent."""
+    used = {router.get("transport") for router in facts.routers}
+    found: list[str] = []
+    for transport in facts.transports:
+        if transport.name not in used:
+            continue
+        kind = transport.get("driver")
+        if kind == "lmtp" or (kind == "smtp" and transport.get("protocol") == "lmtp"):
+            found.append("lmtp")
+        elif kind == "pipe" and any(
+            posixpath.basename(word.strip("\"'")) in _AGENTS for word in transport.get("command").split()
+        ):
+            found.append("lda")
+    return tuple(dict.fromkeys(found))
 
 
 def _sendmail(program: str) -> tuple[str, ...]:
