@@ -6,6 +6,7 @@ import posixpath
 from typing import Optional
 
 from conbool_tui.facts import Detection, PostfixFacts
+from conbool_tui.facts_exim import EximFacts
 from conbool_tui.postfix_config import MasterCf
 
 _AGENTS = ("dovecot-lda", "deliver")
@@ -15,7 +16,9 @@ _TRANSPORTS = ("virtual_transport", "mailbox_transport", "fallback_transport", "
 
 def handover(detection: Detection) -> Optional[tuple[str, ...]]:
     """``lmtp``, ``lda`` or both; empty when the MTA keeps mail itself; None when that is not known of this MTA."""
-    return None if detection.postfix is None else _postfix(detection.postfix)
+    if detection.postfix is not None:
+        return _postfix(detection.postfix)
+    return None if detection.exim is None else _exim(detection.exim)
 
 
 def _postfix(facts: PostfixFacts) -> tuple[str, ...]:
@@ -52,3 +55,22 @@ def _piped(facts: PostfixFacts) -> frozenset[str]:
             for word in " ".join(map(str, entry.args)).replace("=", " ").split()
         )
     )
+
+
+def _exim(facts: EximFacts) -> tuple[str, ...]:
+    """By the transports that routers name: lmtp with a socket or to this machine, or a pipe into the delivery agent."""
+    used = {router.get("transport") for router in facts.routers}
+    found: list[str] = []
+    for one in facts.transports:
+        if one.name not in used:
+            continue
+        driver = one.get("driver")
+        if (driver == "lmtp" and one.get("socket")) or (
+            driver == "smtp" and one.get("protocol") == "lmtp" and _here(one.get("hosts"))
+        ):
+            found.append("lmtp")
+        elif driver == "pipe" and any(
+            posixpath.basename(word) in _AGENTS for word in one.get("command").split()
+        ):
+            found.append("lda")
+    return tuple(dict.fromkeys(found))
