@@ -14,6 +14,8 @@ from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script, spam
 from conbool_tui.planners.dovecot.handover import handover
 from conbool_tui.planners.sendmail.mta import files_by_procmail
 
+MARKERS_REMOVED = "removing markers of strangers"
+"""The capability without which no script may go by markers."""
 Compile = Callable[[str, str, bytes], Optional[bytes]]
 """The compiled form of a Sieve script: configuration file, the script's path, its text (``systems.sievec.compile_script``)."""
 _FALLBACK = "flagged mail gets X-Spam-Flag: YES, which mailbox servers and mail programs file by."
@@ -46,6 +48,10 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     dovecot = found.dovecot
     if found.outcome is Outcome.MANAGED or dovecot is None:
         return _told(plan, "note", f"Dovecot is managed by {found.managed_by} and is left alone: {_FALLBACK}")
+    kept = target.mta.unavailable(MARKERS_REMOVED) if target.mta is not None else ""
+    if kept:
+        text = f"No Sieve script is set up in Dovecot, which would believe every marker it sees: {kept.rstrip('.')}."
+        return combine(plan, plan_dovecot(dovecot, None, None, (Notice("note", text, Step.C),)))
     why_not = _why_not(dovecot, ways)
     if why_not:
         told: tuple[Notice, ...] = ()

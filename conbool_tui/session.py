@@ -21,16 +21,13 @@ from conbool_tui.facts import Detection, HostFacts, MtaFacts, Outcome
 from conbool_tui.findings import Finding, Status
 from conbool_tui.firewall_part import with_firewall
 from conbool_tui.host import Host
-from conbool_tui.mailbox_part import plan_mailbox_server, with_mailbox
 from conbool_tui.mta import mta_facts
 from conbool_tui.mx_memory import MxMemory
 from conbool_tui.places import DEFAULT_STATE_DIR
 from conbool_tui.plan import Notice, Plan, Step
 from conbool_tui.planners import plan_mail_system
-from conbool_tui.planners.filters import plan_filters
 from conbool_tui.present_senders import SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
-from conbool_tui.systems.sievec import compile_script
 
 if TYPE_CHECKING:
     from conbool_tui.checks.drift import Drift
@@ -167,6 +164,11 @@ class Session:
             facts = self.detect(answers.instance)
         target = self.target(facts)
         answers = self.complete(answers, facts)
+        # Planners are not loaded before they are needed: that would delay the wizard's first picture.
+        from conbool_tui.mailbox_part import plan_mailbox_server, with_mailbox
+        from conbool_tui.planners.filters import plan_filters
+        from conbool_tui.systems.sievec import compile_script
+
         compiler = partial(compile_script, self.host)
         if target.role == "mailbox" and target.dovecot is not None:
             plan = plan_mailbox_server(target.dovecot, answers, compiler)

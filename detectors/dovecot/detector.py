@@ -114,7 +114,14 @@ def read_facts(host: Host) -> DovecotFacts:
     for own in (names.script(directory), names.binary(directory), names.activation(directory, syntax)):
         if host.exists(own):
             files[own] = read_file(host, own)
-    without = read_without_us(host, path, files) if len(files) > 1 or _has_block(files[path]) else reading
+    without = reading
+    if len(files) > 1 or _has_block(files[path]):
+        try:
+            without = read_without_us(host, path, files)
+        except ConboolError:
+            # Another user than root cannot copy everything; then what ours names stands for what is there without it.
+            if host.is_root:
+                raise
     plugins = {protocol: _plugins(host, path, protocol) for protocol in ("lmtp", "lda")}
     installed = host.which("sievec") is not None and _module_there(host, path)
     place = places.find(host, path, syntax)
@@ -122,6 +129,7 @@ def read_facts(host: Host) -> DovecotFacts:
     if not host.is_root:
         warnings.append("Not everything of Dovecot's configuration can be read without root.")
     namespaces = folders.namespaces(reading)
+    ours = (names.script(directory), names.SECTION)
     return DovecotFacts(
         version=version,
         syntax=syntax,
@@ -131,7 +139,7 @@ def read_facts(host: Host) -> DovecotFacts:
         protocols=reading.switched_on("protocols"),
         sieve_installed=installed,
         sieve_for=tuple(protocol for protocol, words in plugins.items() if installed and "sieve" in words),
-        before_scripts=before_scripts(without, syntax),
+        before_scripts=tuple(one for one in before_scripts(without, syntax) if one not in ours),
         junk=folders.junk(namespaces),
         prefix=folders.prefix(namespaces),
         base_directory=reading.get("base_dir") or "/run/dovecot",

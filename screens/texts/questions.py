@@ -10,7 +10,6 @@ from typing import Optional
 from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts_dovecot import DovecotFacts
-from conbool_tui.planners.dovecot import spam_folder
 from conbool_tui.wizard_state import FIELDS, YES, Draft, FieldError, WizardState
 from screens.texts.inbound import RETURN, firewall_words, peer_words
 from screens.texts.lines import Line
@@ -140,7 +139,11 @@ def placeholder(key: str, state: WizardState) -> str:
         return f"(its own: {own})" if own else "(its own)"
     if key == "spam.folder":
         dovecot = _dovecot(state)
-        return f"({spam_folder(dovecot, Answers()) if dovecot else 'Junk'})"
+        if dovecot is None:
+            return "(Junk)"
+        from conbool_tui.planners.dovecot import spam_folder
+
+        return f"({spam_folder(dovecot, Answers())})"
     return _PLACEHOLDERS.get(key, "")
 
 

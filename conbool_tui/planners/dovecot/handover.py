@@ -23,23 +23,6 @@ def handover(detection: Detection) -> Optional[tuple[str, ...]]:
     return None if detection.exim is None else _exim(detection.exim)
 
 
-def _exim(facts: EximFacts) -> tuple[str, ...]:
-    """The transports that routers of this Exim use: lmtp, smtp that speaks LMTP, or a pipe to Dovecot's delivery agent."""
-    used = {router.get("transport") for router in facts.routers}
-    found: list[str] = []
-    for transport in facts.transports:
-        if transport.name not in used:
-            continue
-        kind = transport.get("driver")
-        if kind == "lmtp" or (kind == "smtp" and transport.get("protocol") == "lmtp"):
-            found.append("lmtp")
-        elif kind == "pipe" and any(
-            posixpath.basename(word.strip("\"'")) in _AGENTS for word in transport.get("command").split()
-        ):
-            found.append("lda")
-    return tuple(dict.fromkeys(found))
-
-
 def _sendmail(program: str) -> tuple[str, ...]:
     """Of the mailer ``local``: FEATURE(`local_lmtp') with a socket, or Dovecot's delivery agent; procmail and others keep mail themselves."""
     if program == "[IPC]":
@@ -81,3 +64,22 @@ def _piped(facts: PostfixFacts) -> frozenset[str]:
             for word in " ".join(map(str, entry.args)).replace("=", " ").split()
         )
     )
+
+
+def _exim(facts: EximFacts) -> tuple[str, ...]:
+    """By the transports that routers name: lmtp with a socket or to this machine, or a pipe into the delivery agent."""
+    used = {router.get("transport") for router in facts.routers}
+    found: list[str] = []
+    for one in facts.transports:
+        if one.name not in used:
+            continue
+        driver = one.get("driver")
+        if (driver == "lmtp" and one.get("socket")) or (
+            driver == "smtp" and one.get("protocol") == "lmtp" and _here(one.get("hosts"))
+        ):
+            found.append("lmtp")
+        elif driver == "pipe" and any(
+            posixpath.basename(word.strip("\"'")) in _AGENTS for word in one.get("command").split()
+        ):
+            found.append("lda")
+    return tuple(dict.fromkeys(found))

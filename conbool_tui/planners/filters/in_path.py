@@ -16,18 +16,22 @@ _AMAVIS_PORT = 10024
 
 def in_path(facts: HostFacts, target: Detection) -> frozenset[str]:
     """The names of the filters that are really asked."""
-    postfix = target.postfix
-    if postfix is None:
-        return frozenset()
+    milters: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    if target.postfix is not None:
+        milters = target.postfix.milters
+        proxies = tuple(one.value for one in target.postfix.proxy_filters)
+    elif target.sendmail is not None:
+        milters = target.sendmail.milters
     found = set()
-    for milter in postfix.milters:
+    for milter in milters:
         port, owner = _listener(facts, milter)
         if "rspamd" in milter.lower() or port == _RSPAMD_PORT or owner == "rspamd":
             found.add(names.RSPAMD)
         if "spamass" in milter.lower() or owner in ("spamass-milter", *names.SPAMASSASSIN_DAEMONS):
             found.add(names.SPAMASSASSIN)
-    for proxy in postfix.proxy_filters:
-        port, owner = _listener(facts, proxy.value)
+    for proxy in proxies:
+        port, owner = _listener(facts, proxy)
         if port == _AMAVIS_PORT or owner in names.SPAMASSASSIN_DAEMONS:
             found.add(names.SPAMASSASSIN)
     return frozenset(found)

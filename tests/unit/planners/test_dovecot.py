@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any, Optional
+from unittest.mock import Mock
 
 import pytest
 
 from conbool_tui import text_blocks
 from conbool_tui.answers import Answers, Markers, Spam
 from conbool_tui.errors import CheckFailedError
-from conbool_tui.facts import Detection, FileText, HostFacts, Outcome
+from conbool_tui.facts import Capability, Detection, FileText, HostFacts, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts, SpecialFolder
-from conbool_tui.mailbox_part import plan_mailbox_server, with_mailbox
+from conbool_tui.facts_exim import EximDriver, EximFacts
+from conbool_tui.mailbox_part import MARKERS_REMOVED, plan_mailbox_server, with_mailbox
+from conbool_tui.mta import mta_facts
 from conbool_tui.plan import ChangeKind, Plan
 from conbool_tui.planners.dovecot import plan_dovecot, sieve_script
 from conbool_tui.planners.dovecot.handover import handover
@@ -189,6 +192,33 @@ def test_handover(main: str, master: str, ways: tuple[str, ...]) -> None:
     assert handover(postfix(main, master)) == ways
 
 
+DRIVERS = {
+    "lmtp": {"driver": "lmtp", "socket": "/run/dovecot/lmtp"},
+    "lda": {"driver": "pipe", "command": "/usr/lib/dovecot/dovecot-lda -f $sender_address"},
+    "here": {"driver": "smtp", "protocol": "lmtp", "hosts": "127.0.0.1"},
+    "there": {"driver": "smtp", "protocol": "lmtp", "hosts": "backend.example"},
+    "mail_spool": {"driver": "appendfile", "file": "/var/mail/$local_part"},
+}
+
+
+@pytest.mark.parametrize(
+    ("used", "ways"),
+    [
+        ((), ()),
+        (("mail_spool",), ()),
+        (("lmtp",), ("lmtp",)),
+        (("lda", "mail_spool"), ("lda",)),
+        (("here",), ("lmtp",)),
+        (("there",), ()),
+    ],
+)
+def test_handover_by_exim(used: tuple[str, ...], ways: tuple[str, ...]) -> None:
+    routers = tuple(EximDriver(f"r{name}", {"driver": "accept", "transport": name}) for name in used)
+    transports = tuple(EximDriver(name, options) for name, options in DRIVERS.items())
+    exim = Mock(spec=EximFacts, routers=routers, transports=transports)
+    assert handover(Detection("exim", Outcome.PRESENT, "", exim=exim)) == ways
+
+
 # --- both together
 
 
@@ -235,6 +265,16 @@ def test_mail_that_dovecot_does_not_get() -> None:
     assert plan.files == ()
     assert "does not hand mail to Dovecot" in plan.notices[0].text
     assert joined(postfix("", LMTP), present(), action="header").notices == ()
+
+
+def test_mail_server_that_leaves_markers_of_strangers_in() -> None:
+    target = postfix(*BY_LMTP)
+    mta = mta_facts(target)
+    assert mta is not None
+    limits = (Capability(MARKERS_REMOVED, False, "They stay in the message."),)
+    plan = joined(dataclasses.replace(target, mta=dataclasses.replace(mta, capabilities=limits)), present())
+    assert plan.files == ()
+    assert "They stay in the message" in plan.notices[0].text
 
 
 def test_broken_dovecot_that_gets_the_mail() -> None:
