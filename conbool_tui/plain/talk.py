@@ -116,7 +116,7 @@ class Talk:
             enter: the value Enter alone stands for.
             about: what help says about the question.
             kept: Enter keeps what was chosen earlier (else it takes the likely choice).
-            fresh: what was typed before the question was there does not answer it.
+            fresh: the answer has consequences: what was typed before the question was there does not count, and no beginning of a word.
             tick: called once a second while nothing comes; True when it said something. Whatever it raises ends the question.
             keys: further words, and the values they stand for.
 
@@ -137,7 +137,7 @@ class Talk:
         while True:
             text = self._line(show, about=about, fresh=fresh, tick=tick, shown=refused).strip()
             refused = True
-            option = _found(options, text, enter, keys or {})
+            option = _found(options, text, enter, keys or {}, whole=fresh)
             if option is None:
                 self.say(f"x {_quoted(text)} is no choice. Type a number from 1 to {len(options)}.")
             elif option.reason:
@@ -297,6 +297,8 @@ class Talk:
         self.page(entries)
 
 
+_BEGINNING = 3
+"""Letters that are enough for an option when no other begins with them."""
 _PASTED = 0.2
 """Seconds after which what comes was not pasted together with what came before."""
 
@@ -306,8 +308,10 @@ def unquoted(text: str) -> str:
     return text[1:] if text.startswith("\\") else text
 
 
-def _found(options: Sequence[Option], text: str, enter: str, keys: dict[str, str]) -> Optional[Option]:
-    """The option that is meant."""
+def _found(
+    options: Sequence[Option], text: str, enter: str, keys: dict[str, str], *, whole: bool
+) -> Optional[Option]:
+    """The option that is meant. ``whole``: the beginning of its text is not enough."""
     wanted = text.lower()
     if not wanted:
         return next((option for option in options if option.value == enter), None)
@@ -317,6 +321,8 @@ def _found(options: Sequence[Option], text: str, enter: str, keys: dict[str, str
     for option in options:
         if wanted in (option.value.lower(), option.text.lower()):
             return option
+    if whole or len(wanted) < _BEGINNING:
+        return None
     begun = [option for option in options if option.text.lower().startswith(wanted)]
     return begun[0] if len(begun) == 1 else None
 

@@ -65,6 +65,13 @@ def test_applying_is_not_the_answer_of_enter() -> None:
     assert said.text.count("Step 8 of 11 - Review") == 2, "Enter goes back"
 
 
+def test_the_beginning_of_a_word_does_not_apply() -> None:
+    session = FakeSession()
+    said = Conversation(session, *TO_REVIEW, "", "a", "appl", "Apply now!", "q", "2")
+    assert said.text.count("is no choice. Type a number from 1 to 4.") == 3
+    assert not session.receipts
+
+
 def test_what_was_typed_before_the_last_question_does_not_answer_it() -> None:
     said = Conversation(FakeSession(), *TO_REVIEW, "", "1", "q", "2")
     assert said.keyboard.forgotten == 1
