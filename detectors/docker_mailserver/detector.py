@@ -12,7 +12,7 @@ from typing import Optional
 from conbool_tui.docker_mailserver import names
 from conbool_tui.docker_mailserver.compose import ComposeService
 from conbool_tui.docker_mailserver.environment import read_env_file
-from conbool_tui.errors import CheckFailedError, ConboolError
+from conbool_tui.errors import CheckFailedError, ConboolError, HostError
 from conbool_tui.facts import Capability, Detection, FileText, MtaFacts, Outcome, PostfixFacts
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.host import Host
@@ -86,9 +86,21 @@ class DockerMailserverDetector:
     def detect(self, host: Host, instance: Optional[str]) -> Detection:
         """Look for docker-mailserver; ``instance`` is the service or container when there are several."""
         try:
-            found = _all(host)
+            return self._found(host, instance)
         except ConboolError as error:
             return _broken(error)
+        except OSError as error:
+            return _broken(
+                HostError(
+                    f"{_inside(host, error)} cannot be read: {error.strerror}.",
+                    "Compose projects and volumes usually belong to root.",
+                    "Use sudo.",
+                )
+            )
+
+    def _found(self, host: Host, instance: Optional[str]) -> Detection:
+        """As ``detect``. Raises ConboolError, OSError."""
+        found = _all(host)
         if not found:
             return Detection(
                 self.name,
@@ -106,10 +118,7 @@ class DockerMailserverDetector:
                 f"It is not known which one is meant: {listed}.",
                 "Give --instance NAME (instance in the answers file), the service's or the container's name.",
             )
-        try:
-            facts = read_facts(host, named[0] if named else found[0])
-        except ConboolError as error:
-            return _broken(error)
+        facts = read_facts(host, named[0] if named else found[0])
         state = (
             "running" if facts.running else "not running" if facts.docker else "docker cannot be asked here"
         )
@@ -125,6 +134,12 @@ class DockerMailserverDetector:
             covers=("dovecot",),
             mta=_mta(host, facts),
         )
+
+
+def _inside(host: Host, error: OSError) -> str:
+    """The path that an error is about, as the host has it."""
+    path = str(error.filename or "A file")
+    return path if host.live else path[len(host.root) :] if path.startswith(host.root) else path
 
 
 def _mta(host: Host, facts: DockerMailserverFacts) -> MtaFacts:

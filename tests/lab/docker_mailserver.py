@@ -180,6 +180,7 @@ case $1 in
     while [ "${1#-}" != "$1" ]; do shift; done
     [ "$1" = mailserver ] || { echo "Error: No such container: $1" >&2; exit 1; }
     shift
+    [ -f /etc/lab-broken ] && [ "$*" = "bash -c postfix reload" ] && { echo "Error response from daemon: broken" >&2; exit 1; }
     exec "$@" ;;
   *) echo "unknown command $1" >&2; exit 1 ;;
 esac
