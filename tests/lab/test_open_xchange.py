@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
 
@@ -45,7 +44,7 @@ passdb {{
 
 
 @pytest.fixture(scope="module")
-def host(module_lab: Lab) -> Iterator[tuple[Lab, DovecotMachine]]:
+def host(module_lab: Lab) -> tuple[Lab, DovecotMachine]:
     """Open-Xchange with its Postfix and Dovecot on one host, and a second tenant."""
     site = DovecotSite(
         virtual=True,

@@ -19,8 +19,8 @@ from conbool_tui.docker_mailserver.script import HOOK, SCRIPT
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.planners.docker_mailserver import advice, relay, user_patches
-from conbool_tui.planners.docker_mailserver.sieve import sieve_script
 from conbool_tui.planners.docker_mailserver.values import relative, service_options
+from conbool_tui.planners.mailbox_script import mailbox_script
 from conbool_tui.planners.postfix import desired_postfix
 from conbool_tui.planners.postfix import names as postfix_names
 from conbool_tui.planners.postfix.desired import Desired, Setting
@@ -64,17 +64,15 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
     for name, table in sorted(wanted.tables.items()):
         pages.file(posixpath.join(names.TABLES, name), table.text, table.step, table.title, table.reason)
     pages.drop_other_tables(wanted)
-    script = sieve_script(answers) if facts.sieve and answers.spam.action == "folder" else None
+    script = mailbox_script(answers, facts.postfix.expanded.get("myhostname", "")) if facts.sieve else None
     pages.file(
         names.SIEVE,
         script,
         Step.C,
-        f"Flagged mail goes to the folder {answers.spam.folder}"
+        "Sieve script that runs before all others" if script else "The Sieve script is taken out",
+        "Released mail goes to the inbox and flagged mail to its folder, whatever scripts users have."
         if script
-        else "The Sieve script is taken out",
-        "It runs before every user's own script; released mail stays in the INBOX and no other script sees it."
-        if script
-        else "The answers changed.",
+        else "The container keeps no mailboxes.",
     )
     pages.file(
         names.SCRIPT,
