@@ -13,10 +13,10 @@ import yaml
 from conbool_tui.docker_mailserver.script import SCRIPT
 
 from . import messages
-from .docker_mailserver import CONFIG, MOUNT, PROJECT, DockerMailserverMachine, DockerSite
+from .docker_mailserver import CONFIG, MOUNT, PROJECT, SIEVE, DockerMailserverMachine, DockerSite
 from .lab import CONBOOL, STRANGER, Lab
 from .messages import Message
-from .roots import postfix_spec
+from .roots import dovecot_spec, postfix_spec
 from .snapshot import differences
 
 pytestmark = pytest.mark.lab
@@ -28,7 +28,8 @@ PATCHES = '#!/bin/bash\n# The admin\'s own.\npostconf -e "smtpd_tls_auth_only = 
 
 def make(lab: Lab, site: DockerSite) -> DockerMailserverMachine:
     """A running installation."""
-    machine = lab.machine(DockerMailserverMachine, postfix_spec("bookworm"))
+    spec = dovecot_spec("bookworm") if site.dovecot else postfix_spec("bookworm")
+    machine = lab.machine(DockerMailserverMachine, spec)
     machine.set_up_docker(site, lab.authority.issue(machine.place.hostname))
     for domain in machine.site.hosted:
         lab.dns.zone.set(domain, "MX", "10 in.conbool.com.")
@@ -54,7 +55,7 @@ def meaning(machine: DockerMailserverMachine) -> str:
 @pytest.fixture(scope="module")
 def applied(module_lab: Lab) -> tuple[Lab, DockerMailserverMachine, str]:
     """An installation with Amavis and an admin's own user-patches.sh, after ``apply``; what Postfix was set to before."""
-    machine = make(module_lab, DockerSite(config={"user-patches.sh": PATCHES}))
+    machine = make(module_lab, DockerSite(config={"user-patches.sh": PATCHES}, dovecot=True))
     before = meaning(machine)
     done = conbool(module_lab, machine, "apply", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr + machine.log()[-2000:]
@@ -97,6 +98,24 @@ CASES = [
     Case(
         "from Conbool",
         messages.plain,
+        ("mx1:alice@example.com",),
+        scanned=0,
+        source=CONBOOL,
+        sender="x@elsewhere.example",
+        recipients=("alice@example.com",),
+    ),
+    Case(
+        "flagged by Conbool",
+        marked("X-Conbool-Flag: YES"),
+        ("mx1:alice@example.com/Junk",),
+        scanned=0,
+        source=CONBOOL,
+        sender="x@elsewhere.example",
+        recipients=("alice@example.com",),
+    ),
+    Case(
+        "released by Conbool",
+        marked(RELEASED, "X-Conbool-Flag: YES"),
         ("mx1:alice@example.com",),
         scanned=0,
         source=CONBOOL,
@@ -168,6 +187,7 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     lines = [line for line in meaning(machine).splitlines() if not line.startswith("message_size_limit")]
     assert lines == before.splitlines()
     assert not machine.exists(f"{CONFIG}/conbool")
+    assert machine.shell(f"ls {SIEVE}/before") == ""
     assert machine.read_text(f"{CONFIG}/user-patches.sh") == PATCHES.replace(
         "exit 0\n", "# A later line.\nexit 0\n"
     )
