@@ -180,6 +180,12 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     machine.write(
         f"{CONFIG}/user-patches.sh", "# A later line.\n".join(files.partition("exit 0\n")[::2]) + "exit 0\n"
     )
+    lab.dns.zone.set("waiting.example", "MX", "10 mx.waiting.example.")
+    lab.dns.zone.host("mx.waiting.example", "203.0.113.250")
+    waiting = messages.loop()
+    lab.send(machine, waiting, "x@waiting.example")
+    lab.settle()
+    assert "refused" in " ".join(machine.delay_reasons())
     machine.shell("postconf -e 'message_size_limit = 12345678'; touch -d '1 hour ago' /etc/postfix/main.cf")
     for _ in range(2):
         undone = machine.conbool("--mail-system", "docker-mailserver", "undo", "--yes")
@@ -195,6 +201,12 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     message = messages.plain()
     lab.send(machine, message, OUT)
     lab.expect(message, "outside_a")
+    # What waited for a service that is gone goes the usual way now.
+    machine.flush()
+    lab.settle()
+    (reason,) = machine.delay_reasons()
+    assert "refused" in reason
+    machine.drop_queue()
 
 
 def test_what_fails_leaves_everything_as_it_was(applied: tuple[Lab, DockerMailserverMachine, str]) -> None:
