@@ -83,12 +83,13 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         mode=0o755,
     )
     pages.block(
-        posixpath.join(facts.config, names.USER_PATCHES),
+        facts.user_patches,
         HOOK,
         "user-patches.sh runs it whenever a container starts",
         "docker-mailserver runs user-patches.sh as the last step of its own set-up.",
         new=_NEW_PATCHES,
         mode=0o755,
+        script=True,
     )
     notices = list(wanted.notices)
     notices += advice.notices(facts)
@@ -270,7 +271,7 @@ class _Pages:
         *,
         new: bytes = b"",
         mode: int = 0o644,
-        step: Step = Step.A,
+        script: bool = False,
     ) -> None:
         """Our marked block in a file of the admin's (None: it goes)."""
         before = self._before(path)
@@ -278,10 +279,12 @@ class _Pages:
         was = text_blocks.get(data, names.BLOCK)
         if was == text:
             return
-        after = text_blocks.put(data, names.BLOCK, text, before=user_patches.place(data, path))
+        after = text_blocks.put(data, names.BLOCK, text, before=user_patches.place(data) if script else None)
         self.targets.append(FileTarget(path, before, after, mode))
         undo = "The block is removed." if was is None else "The old block comes back."
-        self.changes.append(Change(ChangeKind.BLOCK, step, title, reason, path, names.BLOCK, was, text, undo))
+        self.changes.append(
+            Change(ChangeKind.BLOCK, Step.A, title, reason, path, names.BLOCK, was, text, undo)
+        )
 
     def _before(self, path: str) -> Optional[bytes]:
         there = self._facts.files.get(path)
