@@ -118,7 +118,6 @@ def test_only_the_mailbox_side(host: tuple[Lab, DovecotMachine]) -> None:
     answers = write_answers(lab, machine)
     done = machine.conbool("--mail-system", "dovecot", "apply", "--answers", answers, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Only the mailbox side" in " ".join(done.stderr.split())
     assert not machine.exists("/etc/postfix/conbool")
     assert folder(lab, machine, FLAG, to="carol@example.com") == "Junk"
     assert folder(lab, machine, FLAG, RELEASED, to="carol@example.com") == "INBOX"
