@@ -19,6 +19,7 @@ class DockerMailserverFacts:
         container: the container's name.
         image, version: the image reference, and the release when it is known.
         config: the configuration volume as a path of the host.
+        user_patches: where its user-patches.sh is on the host; mostly in that volume, also when it is not there yet.
         mounts: all volumes, pairs of host path and path in the container.
         docker: the docker program can be used here.
         running: the container runs.
@@ -41,6 +42,7 @@ class DockerMailserverFacts:
     image: str
     version: str
     config: str
+    user_patches: str
     mounts: tuple[tuple[str, str], ...]
     docker: bool
     running: bool

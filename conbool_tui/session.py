@@ -92,6 +92,7 @@ class Session:
         if not found:
             for detection in facts.detections:
                 _refuse_groupware(detection)
+                _refuse_mailbox(detection)
             raise CheckFailedError(
                 "No mail system found.",
                 "There is nothing here that could be connected to Conbool.",
@@ -134,7 +135,8 @@ class Session:
         if mta is not None:
             host_answers.check_protocols(answers, mta)
             host_answers.check_capabilities(answers, mta)
-        self._check_files(answers)
+        if target.role == "mta":
+            self._check_files(answers)
         return answers
 
     def _check_files(self, answers: Answers) -> None:
@@ -589,6 +591,16 @@ def _refuse_groupware(detection: Detection) -> None:
     if detection.role == "groupware" and detection.outcome is Outcome.PRESENT:
         raise CheckFailedError(
             detection.reason, "There is no mail system on this host that could be set up.", detection.remedy
+        )
+
+
+def _refuse_mailbox(detection: Detection) -> None:
+    """Say what can be done where only mailboxes are. Raises CheckFailedError."""
+    if detection.role == "mailbox" and detection.outcome is Outcome.PRESENT:
+        raise CheckFailedError(
+            f"No mail system found but {detection.system.capitalize()}, which keeps mail that another server hands over.",
+            "The smart host, loop protection and port 25 are that server's work.",
+            f"Run conbool-tui there; --mail-system {detection.system} with the same answers sets up the Sieve script here.",
         )
 
 

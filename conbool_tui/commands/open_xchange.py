@@ -6,7 +6,6 @@ import sys
 from typing import Optional
 
 from conbool_tui.answers import Answers
-from conbool_tui.answers_file import AnswerError
 from conbool_tui.commands.context import Context, answers_given
 from conbool_tui.errors import CheckFailedError, ExitCode, UsageError
 from conbool_tui.open_xchange.contexts import Context as Tenant
@@ -128,22 +127,12 @@ def _known_server(context: Context) -> str:
 
 
 def _script(context: Context) -> str:
-    """The script for these answers; the mail server's own name is the relay host's, or this host's."""
+    """The script for these answers. It knows the notes of this host's Postfix; where that is elsewhere, those of any server."""
     from conbool_tui.planners.mailbox_script import mailbox_script
 
-    answers = answers_given(context) or Answers()
-    name = answers.inbound.relay_host or ""
-    if not name:
-        detection = context.session.detect().get("postfix")
-        name = detection.mta.host_name if detection is not None and detection.mta is not None else ""
-    if not name:
-        raise AnswerError(
-            "inbound.relay_host",
-            "inbound.relay_host is missing.",
-            "The script must know the name of the mail server that hands over the mail: its notes about clients are believed.",
-            "Give it in the answers file, or with --inbound-relay-host NAME.",
-        )
-    return mailbox_script(answers, name)
+    postfix = context.session.detect().get("postfix")
+    name = postfix.mta.host_name if postfix is not None and postfix.mta is not None else ""
+    return mailbox_script(answers_given(context) or Answers(), name)
 
 
 def _password(context: Context) -> str:

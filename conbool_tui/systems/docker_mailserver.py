@@ -24,11 +24,17 @@ from conbool_tui.runner import CommandResult
 _OF_THE_COPY = frozenset(("config_directory",))
 _PATIENCE = 20.0
 _PAUSE = 0.5
-_GREETING = 'exec 3<>"/dev/tcp/127.0.0.1/$1" && IFS= read -r -t 8 line <&3 && printf "%s\\n" "$line"'
+# 127.0.0.1, or ::1 where Postfix speaks no IPv4.
+_GREETING = 'exec 3<>"/dev/tcp/$2/$1" && IFS= read -r -t 8 line <&3 && printf "%s\\n" "$line"'
 # The volume has our settings, and they are in force; or neither.
 _AGREE = (
     f"a=0 b=0; [ ! -f {names.CONFIG_MOUNT}/{names.FOLDER}/{names.PARAMETERS} ] || a=1; "
     f"[ ! -f {names.POSTFIX}/conbool-base/main.cf ] || b=1; [ $a = $b ]"
+)
+# A FILTER action is kept with the message (as ``conbool_tui.systems.postfix_queue`` says): one that names a service of ours which is gone.
+_REQUEUE = (
+    f'[ ! -f {names.POSTFIX}/conbool-base/main.cf ] || exit 0; cd "$(postconf -hx queue_directory)"/deferred || exit 0; '
+    "LC_ALL=C grep -rlaE 'L.conbool-(direct|reinject):' . | sed 's|.*/||' | postsuper -r - 2>/dev/null"
 )
 # A copy of the container's configuration with the candidate on top of it, in the container's own /tmp.
 _JUDGE = r"""set -u
@@ -151,6 +157,7 @@ class DockerMailserverSystem:
 
     def health(self, plan: Plan) -> list[Problem]:
         """Within 20 seconds: Postfix runs in the container, port 25 greets if it did, and the plan's ports greet.
+        Then mail that waits for a service of ours which is gone is put into the queue anew.
 
         Files are removed after the reload. When our folder is among them, the container is told now.
         """
@@ -163,6 +170,9 @@ class DockerMailserverSystem:
         deadline = time.monotonic() + _PATIENCE
         while True:
             problems = self._ailments(plan)
+            if not problems:
+                # What cannot be put in again is no reason to take the configuration back.
+                self._exec(_REQUEUE)
             if not problems or time.monotonic() > deadline:
                 return problems
             time.sleep(_PAUSE)
@@ -190,9 +200,12 @@ class DockerMailserverSystem:
         return []
 
     def _banner(self, port: int) -> Optional[str]:
-        result = self._run(["bash", "-c", _GREETING, "bash", str(port)], timeout=15)
-        text = result.text().strip()
-        return text if result.ok and text.startswith("220") else None
+        for address in ("127.0.0.1", "::1"):
+            result = self._run(["bash", "-c", _GREETING, "bash", str(port), address], timeout=15)
+            text = result.text().strip()
+            if result.ok and text.startswith("220"):
+                return text
+        return None
 
     def _exec(self, command: str) -> CommandResult:
         return self._run(["bash", "-c", command])

@@ -12,7 +12,7 @@ from typing import Optional
 from conbool_tui.docker_mailserver import names
 from conbool_tui.docker_mailserver.compose import ComposeService
 from conbool_tui.docker_mailserver.environment import read_env_file
-from conbool_tui.errors import CheckFailedError, ConboolError
+from conbool_tui.errors import CheckFailedError, ConboolError, HostError
 from conbool_tui.facts import Capability, Detection, FileText, MtaFacts, Outcome, PostfixFacts
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.host import Host
@@ -86,9 +86,21 @@ class DockerMailserverDetector:
     def detect(self, host: Host, instance: Optional[str]) -> Detection:
         """Look for docker-mailserver; ``instance`` is the service or container when there are several."""
         try:
-            found = _all(host)
+            return self._found(host, instance)
         except ConboolError as error:
             return _broken(error)
+        except OSError as error:
+            return _broken(
+                HostError(
+                    f"{_inside(host, error)} cannot be read: {error.strerror}.",
+                    "Compose projects and volumes usually belong to root.",
+                    "Use sudo.",
+                )
+            )
+
+    def _found(self, host: Host, instance: Optional[str]) -> Detection:
+        """As ``detect``. Raises ConboolError, OSError."""
+        found = _all(host)
         if not found:
             return Detection(
                 self.name,
@@ -106,10 +118,7 @@ class DockerMailserverDetector:
                 f"It is not known which one is meant: {listed}.",
                 "Give --instance NAME (instance in the answers file), the service's or the container's name.",
             )
-        try:
-            facts = read_facts(host, named[0] if named else found[0])
-        except ConboolError as error:
-            return _broken(error)
+        facts = read_facts(host, named[0] if named else found[0])
         state = (
             "running" if facts.running else "not running" if facts.docker else "docker cannot be asked here"
         )
@@ -125,6 +134,12 @@ class DockerMailserverDetector:
             covers=("dovecot",),
             mta=_mta(host, facts),
         )
+
+
+def _inside(host: Host, error: OSError) -> str:
+    """The path that an error is about, as the host has it."""
+    path = str(error.filename or "A file")
+    return path if host.live else path[len(host.root) :] if path.startswith(host.root) else path
 
 
 def _mta(host: Host, facts: DockerMailserverFacts) -> MtaFacts:
@@ -200,10 +215,18 @@ def read_facts(host: Host, found: _Found) -> DockerMailserverFacts:
     host_name = environment.get("OVERRIDE_HOSTNAME") or (
         (container.host_name if container else "") or (service.host_name if service else "")
     )
-    own = {name: _bytes(host, posixpath.join(config, name)) for name in _OWN_FILES}
+
+    def place(name: str) -> str:
+        """A file of the volume; one that is mounted by itself lies elsewhere."""
+        target = posixpath.join(names.CONFIG_MOUNT, name)
+        return next(
+            (source for source, one in mounts if one == target and source), posixpath.join(config, name)
+        )
+
+    own = {name: _bytes(host, place(name)) for name in _OWN_FILES}
     domains = reading.hosted_domains(
-        _bytes(host, posixpath.join(config, "postfix-accounts.cf")),
-        _bytes(host, posixpath.join(config, "postfix-virtual.cf")),
+        _bytes(host, place("postfix-accounts.cf")),
+        _bytes(host, place("postfix-virtual.cf")),
         environment,
         host_name,
     )
@@ -229,6 +252,7 @@ def read_facts(host: Host, found: _Found) -> DockerMailserverFacts:
         image=container.image if container else (service.image if service else ""),
         version=version,
         config=config,
+        user_patches=place(names.USER_PATCHES),
         mounts=mounts,
         docker=search.has_docker(host),
         running=running,
@@ -237,12 +261,12 @@ def read_facts(host: Host, found: _Found) -> DockerMailserverFacts:
         set_in=set_in,
         credentials=credentials,
         env_file=_env_file(host, service),
-        files=_files(host, config, _env_file(host, service)),
+        files=_files(host, config, place(names.USER_PATCHES), _env_file(host, service)),
         postfix=postfix,
         rendered="container" if running else "documentation",
         queue_kept=any(target in _STATE for _, target in mounts) if mounts else None,
         sieve=environment.get("SMTP_ONLY") != "1",
-        sender_relays=_sender_relays(_bytes(host, posixpath.join(config, "postfix-relaymap.cf")) or b""),
+        sender_relays=_sender_relays(_bytes(host, place("postfix-relaymap.cf")) or b""),
     )
 
 
@@ -359,10 +383,10 @@ def _env_file(host: Host, service: Optional[ComposeService]) -> Optional[str]:
     return there[-1] if there else None
 
 
-def _files(host: Host, config: str, env_file: Optional[str]) -> Mapping[str, FileText]:
+def _files(host: Host, config: str, user_patches: str, env_file: Optional[str]) -> Mapping[str, FileText]:
     """The files that a plan may change. Raises HostError, NeedsRootError."""
     folder = posixpath.join(config, names.FOLDER)
-    paths = [posixpath.join(config, names.USER_PATCHES)]
+    paths = [user_patches]
     if env_file is not None and not _has_secrets(host.read_text(env_file)):
         paths.append(env_file)
     if host.is_dir(folder):

@@ -6,7 +6,7 @@ import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from conbool_tui.docker_mailserver import names
 from conbool_tui.docker_mailserver.compose import ComposeService, mail_services
@@ -53,9 +53,16 @@ def has_docker(host: Host) -> bool:
 
 
 def containers(host: Host) -> tuple[Container, ...]:
-    """Every docker-mailserver container, running or not. Raises HostError: docker cannot be asked."""
+    """Every docker-mailserver container, running or not; none when docker does not answer."""
     if not has_docker(host):
         return ()
+    try:
+        return _containers(host)
+    except ConboolError:
+        return ()
+
+
+def _containers(host: Host) -> tuple[Container, ...]:
     listed = host.run(["docker", "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Image}}"], timeout=20)
     if not listed.ok:
         return ()
@@ -105,14 +112,15 @@ def compose_services(host: Host, found: tuple[Container, ...]) -> tuple[ComposeS
         )
         if files and all(host.is_file(path) for path in files):
             projects.setdefault(posixpath.dirname(files[0]), (files, container.label(_LABEL + "project")))
-    for folder in _folders(host):
+    for folder, inside in _folders(host):
         if folder not in projects:
-            files = _project_files(host, folder)
+            files = _project_files(folder, inside)
             if files:
                 projects[folder] = (files, "")
     services: list[ComposeService] = []
     for folder, (files, project) in projects.items():
-        texts = [(path, host.read_text(path)) for path in files]
+        texts = [(path, host.read_text(path)) for path in files if host.is_file(path)]
+        files = tuple(path for path, _ in texts)
         if not any(name in text for _, text in texts for name in names.IMAGES):
             continue
         services += mail_services(texts, _variables(host, folder), project)
@@ -127,36 +135,36 @@ def _variables(host: Host, folder: str) -> dict[str, str]:
         return {}
 
 
-def _project_files(host: Host, folder: str) -> tuple[str, ...]:
+def _project_files(folder: str, inside: list[str]) -> tuple[str, ...]:
     """The compose files that ``docker compose`` takes in a folder: the first of its names, with its override."""
-    first = _first(host, folder, names.COMPOSE_FILES)
-    if first is None:
-        return ()
-    override = _first(host, folder, names.OVERRIDES)
-    return (first,) if override is None else (first, override)
+    first = next((name for name in names.COMPOSE_FILES if name in inside), None)
+    override = next((name for name in names.OVERRIDES if name in inside), None)
+    return tuple(posixpath.join(folder, name) for name in (first, override) if name) if first else ()
 
 
-def _first(host: Host, folder: str, choices: tuple[str, ...]) -> Optional[str]:
-    return next(
-        (path for path in (posixpath.join(folder, name) for name in choices) if host.is_file(path)), None
-    )
+def _folders(host: Host) -> Iterator[tuple[str, list[str]]]:
+    """Folders in which admins keep compose projects with the names in them, breadth first and not for ever.
 
-
-def _folders(host: Host) -> Iterator[str]:
-    """Folders in which admins keep compose projects, breadth first and not for ever."""
+    Folders that this user may not read are passed over: what is in them is no business of this user's.
+    """
     pending = [(top, 0) for top in _TOPS if host.is_dir(top)]
     seen = 0
     while pending and seen < _MOST_FOLDERS:
         folder, depth = pending.pop(0)
         seen += 1
-        yield folder
-        if depth >= _DEPTH:
-            continue
         try:
             inside = host.listdir(folder)
         except (ConboolError, OSError):
             continue
-        for name in inside:
-            path = posixpath.join(folder, name)
-            if not name.startswith(".") and not host.is_link(path) and host.is_dir(path):
-                pending.append((path, depth + 1))
+        yield folder, inside
+        if depth >= _DEPTH:
+            continue
+        below = (posixpath.join(folder, name) for name in inside if not name.startswith("."))
+        pending.extend((path, depth + 1) for path in below if _is_folder(host, path))
+
+
+def _is_folder(host: Host, path: str) -> bool:
+    try:
+        return not host.is_link(path) and host.is_dir(path)
+    except OSError:
+        return False

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .certs import KeyPair
-from .postfix import REENTRY_PORT, SCANNER_PORT, PostfixMachine, PostfixSite
+from .dovecot import DovecotMachine, DovecotSite
+from .postfix import REENTRY_PORT, SCANNER_PORT, PostfixSite
 
 PROJECT = "/srv/mail"
 CONFIG = f"{PROJECT}/docker-data/dms/config"
@@ -166,6 +167,8 @@ smtp-amavis     unix    -       -       n       -       2       smtp
   -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters
   -o smtp_tls_security_level=none
 """
+SIEVE = "/usr/lib/dovecot/sieve-global"
+SIEVE_SETTINGS = f"plugin {{\n  sieve_before = {SIEVE}/before/\n  sieve_after = {SIEVE}/after/\n}}\n"
 DOCKER = """#!/bin/bash
 # Stands in for docker: the "container" is this machine itself.
 echo "docker $*" >>/var/log/docker-calls.log
@@ -180,6 +183,7 @@ case $1 in
     while [ "${1#-}" != "$1" ]; do shift; done
     [ "$1" = mailserver ] || { echo "Error: No such container: $1" >&2; exit 1; }
     shift
+    [ -f /etc/lab-broken ] && [ "$*" = "bash -c postfix reload" ] && { echo "Error response from daemon: broken" >&2; exit 1; }
     exec "$@" ;;
   *) echo "unknown command $1" >&2; exit 1 ;;
 esac
@@ -214,6 +218,7 @@ class DockerSite:
         relay: DEFAULT_RELAY_HOST.
         config: more files of the configuration volume, by name.
         docker: the docker program is there.
+        dovecot: Dovecot takes the mail by LMTP and runs the global scripts as the image does; else virtual(8) keeps it.
     """
 
     version: str = "15.1.0"
@@ -222,9 +227,10 @@ class DockerSite:
     relay: str = ""
     config: Mapping[str, str] = field(default_factory=dict)
     docker: bool = True
+    dovecot: bool = False
 
 
-class DockerMailserverMachine(PostfixMachine):
+class DockerMailserverMachine(DovecotMachine):
     """A machine with docker-mailserver; ``docker_mailserver`` makes one."""
 
     docker_site: DockerSite
@@ -254,6 +260,8 @@ class DockerMailserverMachine(PostfixMachine):
             certificate=f"/etc/dms/tls/{name}.pem",
         )
         filtered = f"content_filter = smtp-amavis:[127.0.0.1]:{SCANNER_PORT}\n" if site.amavis else ""
+        if site.dovecot:
+            filtered += "virtual_transport = lmtp:unix:private/dovecot-lmtp\n"
         self.write("/opt/lab-image/main.cf", f"{main}myhostname = {name}\nmydomain = example.com\n{filtered}")
         self.write("/opt/lab-image/master.cf", MASTER + (AMAVIS if site.amavis else ""))
         self.write("/etc/postfix/maps/header_checks.pcre", "/^X-Lab-Refused:/ REJECT\n")
@@ -297,6 +305,10 @@ class DockerMailserverMachine(PostfixMachine):
             f"mkdir -p /var/mail/vhosts {CONFIG} && chown 5000:5000 /var/mail/vhosts && ln -sfn {CONFIG} {MOUNT}; newaliases"
         )
         self.render()
+        if site.dovecot:
+            for folder in ("before", "after"):
+                self.path(f"{SIEVE}/{folder}").mkdir(parents=True)
+            self.set_up_dovecot(DovecotSite(virtual=True, config=SIEVE_SETTINGS))
 
     def render(self) -> str:
         """What a new container does to Postfix before it starts; returns what was printed."""

@@ -10,11 +10,13 @@ from typing import Any, Callable
 import pytest
 import yaml
 
+from conbool_tui.docker_mailserver.script import SCRIPT
+
 from . import messages
-from .docker_mailserver import CONFIG, MOUNT, PROJECT, DockerMailserverMachine, DockerSite
+from .docker_mailserver import CONFIG, MOUNT, PROJECT, SIEVE, DockerMailserverMachine, DockerSite
 from .lab import CONBOOL, STRANGER, Lab
 from .messages import Message
-from .roots import postfix_spec
+from .roots import dovecot_spec, postfix_spec
 from .snapshot import differences
 
 pytestmark = pytest.mark.lab
@@ -26,7 +28,8 @@ PATCHES = '#!/bin/bash\n# The admin\'s own.\npostconf -e "smtpd_tls_auth_only = 
 
 def make(lab: Lab, site: DockerSite) -> DockerMailserverMachine:
     """A running installation."""
-    machine = lab.machine(DockerMailserverMachine, postfix_spec("bookworm"))
+    spec = dovecot_spec("bookworm") if site.dovecot else postfix_spec("bookworm")
+    machine = lab.machine(DockerMailserverMachine, spec)
     machine.set_up_docker(site, lab.authority.issue(machine.place.hostname))
     for domain in machine.site.hosted:
         lab.dns.zone.set(domain, "MX", "10 in.conbool.com.")
@@ -52,7 +55,7 @@ def meaning(machine: DockerMailserverMachine) -> str:
 @pytest.fixture(scope="module")
 def applied(module_lab: Lab) -> tuple[Lab, DockerMailserverMachine, str]:
     """An installation with Amavis and an admin's own user-patches.sh, after ``apply``; what Postfix was set to before."""
-    machine = make(module_lab, DockerSite(config={"user-patches.sh": PATCHES}))
+    machine = make(module_lab, DockerSite(config={"user-patches.sh": PATCHES}, dovecot=True))
     before = meaning(machine)
     done = conbool(module_lab, machine, "apply", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr + machine.log()[-2000:]
@@ -95,6 +98,24 @@ CASES = [
     Case(
         "from Conbool",
         messages.plain,
+        ("mx1:alice@example.com",),
+        scanned=0,
+        source=CONBOOL,
+        sender="x@elsewhere.example",
+        recipients=("alice@example.com",),
+    ),
+    Case(
+        "flagged by Conbool",
+        marked("X-Conbool-Flag: YES"),
+        ("mx1:alice@example.com/Junk",),
+        scanned=0,
+        source=CONBOOL,
+        sender="x@elsewhere.example",
+        recipients=("alice@example.com",),
+    ),
+    Case(
+        "released by Conbool",
+        marked(RELEASED, "X-Conbool-Flag: YES"),
         ("mx1:alice@example.com",),
         scanned=0,
         source=CONBOOL,
@@ -159,6 +180,12 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     machine.write(
         f"{CONFIG}/user-patches.sh", "# A later line.\n".join(files.partition("exit 0\n")[::2]) + "exit 0\n"
     )
+    lab.dns.zone.set("waiting.example", "MX", "10 mx.waiting.example.")
+    lab.dns.zone.host("mx.waiting.example", "203.0.113.250")
+    waiting = messages.loop()
+    lab.send(machine, waiting, "x@waiting.example")
+    lab.settle()
+    assert "refused" in " ".join(machine.delay_reasons())
     machine.shell("postconf -e 'message_size_limit = 12345678'; touch -d '1 hour ago' /etc/postfix/main.cf")
     for _ in range(2):
         undone = machine.conbool("--mail-system", "docker-mailserver", "undo", "--yes")
@@ -166,6 +193,7 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     lines = [line for line in meaning(machine).splitlines() if not line.startswith("message_size_limit")]
     assert lines == before.splitlines()
     assert not machine.exists(f"{CONFIG}/conbool")
+    assert machine.shell(f"ls {SIEVE}/before") == ""
     assert machine.read_text(f"{CONFIG}/user-patches.sh") == PATCHES.replace(
         "exit 0\n", "# A later line.\nexit 0\n"
     )
@@ -173,6 +201,52 @@ def test_undo_leaves_nothing(applied: tuple[Lab, DockerMailserverMachine, str]) 
     message = messages.plain()
     lab.send(machine, message, OUT)
     lab.expect(message, "outside_a")
+    # What waited for a service that is gone goes the usual way now.
+    machine.flush()
+    lab.settle()
+    (reason,) = machine.delay_reasons()
+    assert "refused" in reason
+    machine.drop_queue()
+
+
+def test_what_fails_leaves_everything_as_it_was(applied: tuple[Lab, DockerMailserverMachine, str]) -> None:
+    """A reload that fails, a volume that cannot be written, a volume that this user may not read, a container that does not answer."""
+    lab, machine, before = applied
+    message_size = "message_size_limit = 12345678"
+    tree = machine.snapshot(CONFIG)
+
+    def unchanged() -> None:
+        lines = [line for line in meaning(machine).splitlines() if line != message_size]
+        assert lines == before.splitlines()
+        assert not [line for line in differences(tree, machine.snapshot(CONFIG)) if ": mtime_ns " not in line]
+
+    machine.write("/etc/lab-broken", "")
+    failed = conbool(lab, machine, "apply", "--yes")
+    machine.path("/etc/lab-broken").unlink()
+    # The old files are back; taking them up was refused, too, and is done by whatever reloads next.
+    assert failed.returncode in (4, 5), failed.stderr
+    assert "broken" in failed.stderr
+    machine.shell(f"bash -s <<'X'\n{SCRIPT}\nX\npostfix reload")
+    unchanged()
+    machine.shell(f"mount --bind {CONFIG} {CONFIG}; mount -o remount,bind,ro {CONFIG}")
+    failed = conbool(lab, machine, "apply", "--yes")
+    machine.shell(f"umount {CONFIG}")
+    assert failed.returncode == 3, failed.stderr
+    assert "read-only" in failed.stderr.lower()
+    unchanged()
+    machine.shell(f"chmod 700 {CONFIG}")
+    looked = machine.run(
+        ["conbool-tui", "--mail-system", "docker-mailserver", "plan", "--domains", "example.com"],
+        user="alice",
+    )
+    machine.shell(f"chmod 755 {CONFIG}")
+    assert looked.returncode in (3, 77)
+    assert CONFIG in " ".join(looked.stderr.split())
+    machine.write("/etc/lab-running", "false\n")
+    planned = conbool(lab, machine, "plan")
+    machine.write("/etc/lab-running", "true\n")
+    assert planned.returncode in (2, 3)
+    unchanged()
 
 
 @pytest.mark.parametrize("version", ["11.3.1", "13.3.1"])

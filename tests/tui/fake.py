@@ -28,6 +28,7 @@ from conbool_tui.facts import (
     ServiceOption,
 )
 from conbool_tui.findings import Finding, Status
+from conbool_tui.mta import mta_facts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, LiveTarget, Notice, Plan, Step
 from conbool_tui.present_senders import PresentSender, SenderReport
 from conbool_tui.receipt import ChangeState, Progress, ProgressSink, Receipt
@@ -207,10 +208,9 @@ class FakeSession:
         return found[0]
 
     def complete(self, answers: Answers, facts: HostFacts) -> Answers:
-        postfix = self.target(facts).postfix
-        assert postfix is not None
-        own = postfix.expanded["myhostname"]
-        return replace(answers, domains=tuple(name for name in postfix.domains.all() if name != own))
+        mta = mta_facts(self.target(facts))
+        assert mta is not None
+        return replace(answers, domains=tuple(name for name in mta.domains.all() if name != mta.host_name))
 
     def plan(self, answers: Answers, facts: Optional[HostFacts] = None) -> Plan:
         self.planned.append(answers)

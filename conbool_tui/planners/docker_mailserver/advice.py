@@ -57,6 +57,15 @@ def notices(facts: DockerMailserverFacts) -> list[Notice]:
                 Step.A,
             )
         )
+    if facts.environment.get("ENABLE_RSPAMD") == "1":
+        found.append(
+            Notice(
+                "warn",
+                "ENABLE_RSPAMD=1: the container's rspamd still scores released mail. A rule for Conbool's addresses with the header in "
+                "rspamd/override.d/settings.conf of the configuration volume exempts it; it is not written here.",
+                Step.D,
+            )
+        )
     if facts.environment.get("PERMIT_DOCKER", "none") in ("network", "host", "connected-networks"):
         found.append(
             Notice(

@@ -19,8 +19,8 @@ from conbool_tui.docker_mailserver.script import HOOK, SCRIPT
 from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.planners.docker_mailserver import advice, relay, user_patches
-from conbool_tui.planners.docker_mailserver.sieve import sieve_script
 from conbool_tui.planners.docker_mailserver.values import relative, service_options
+from conbool_tui.planners.mailbox_script import mailbox_script
 from conbool_tui.planners.postfix import desired_postfix
 from conbool_tui.planners.postfix import names as postfix_names
 from conbool_tui.planners.postfix.desired import Desired, Setting
@@ -64,17 +64,15 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
     for name, table in sorted(wanted.tables.items()):
         pages.file(posixpath.join(names.TABLES, name), table.text, table.step, table.title, table.reason)
     pages.drop_other_tables(wanted)
-    script = sieve_script(answers) if facts.sieve and answers.spam.action == "folder" else None
+    script = mailbox_script(answers, facts.postfix.expanded.get("myhostname", "")) if facts.sieve else None
     pages.file(
         names.SIEVE,
         script,
         Step.C,
-        f"Flagged mail goes to the folder {answers.spam.folder}"
+        "Sieve script that runs before all others" if script else "The Sieve script is taken out",
+        "Released mail goes to the inbox and flagged mail to its folder, whatever scripts users have."
         if script
-        else "The Sieve script is taken out",
-        "It runs before every user's own script; released mail stays in the INBOX and no other script sees it."
-        if script
-        else "The answers changed.",
+        else "The container keeps no mailboxes.",
     )
     pages.file(
         names.SCRIPT,
@@ -85,12 +83,13 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         mode=0o755,
     )
     pages.block(
-        posixpath.join(facts.config, names.USER_PATCHES),
+        facts.user_patches,
         HOOK,
         "user-patches.sh runs it whenever a container starts",
         "docker-mailserver runs user-patches.sh as the last step of its own set-up.",
         new=_NEW_PATCHES,
         mode=0o755,
+        script=True,
     )
     notices = list(wanted.notices)
     notices += advice.notices(facts)
@@ -272,7 +271,7 @@ class _Pages:
         *,
         new: bytes = b"",
         mode: int = 0o644,
-        step: Step = Step.A,
+        script: bool = False,
     ) -> None:
         """Our marked block in a file of the admin's (None: it goes)."""
         before = self._before(path)
@@ -280,10 +279,12 @@ class _Pages:
         was = text_blocks.get(data, names.BLOCK)
         if was == text:
             return
-        after = text_blocks.put(data, names.BLOCK, text, before=user_patches.place(data, path))
+        after = text_blocks.put(data, names.BLOCK, text, before=user_patches.place(data) if script else None)
         self.targets.append(FileTarget(path, before, after, mode))
         undo = "The block is removed." if was is None else "The old block comes back."
-        self.changes.append(Change(ChangeKind.BLOCK, step, title, reason, path, names.BLOCK, was, text, undo))
+        self.changes.append(
+            Change(ChangeKind.BLOCK, Step.A, title, reason, path, names.BLOCK, was, text, undo)
+        )
 
     def _before(self, path: str) -> Optional[bytes]:
         there = self._facts.files.get(path)

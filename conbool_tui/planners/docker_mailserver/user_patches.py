@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import Optional
-
-from conbool_tui.docker_mailserver.names import USER_PATCHES
 
 _LEAVES = re.compile(r"(?:exit|exec|return)\b")
 
 
-def place(data: bytes, path: str) -> Optional[bytes]:
+def place(data: bytes) -> Optional[bytes]:
     """The line our block goes before: the first one at the margin that leaves the script; None for the end.
 
     At the end our settings come on top of the admin's own changes to Postfix.
     """
-    if posixpath.basename(path) != USER_PATCHES:
-        return None
     for line in data.split(b"\n"):
         if _LEAVES.match(line.decode("utf-8", "surrogateescape")):
             return line

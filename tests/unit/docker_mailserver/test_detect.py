@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conbool_tui.errors import HostError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.host import Host
 from conbool_tui.render import facts_json
@@ -190,3 +191,18 @@ def test_a_stopped_container_without_compose_and_a_docker_that_says_nonsense(tmp
     )
     assert (dict(facts.environment), facts.credentials) == ({"PERMIT_DOCKER": "host"}, ("RELAY_PASSWORD",))
     assert detect(DockerHost(tmp_path, "nonsense", listed)).outcome is Outcome.ABSENT
+
+
+def test_folders_that_this_user_may_not_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are passed over: a user without rights must not be told that an installation is broken."""
+    host = write(tmp_path, compose__yaml="services: {}", secret_S_compose__yaml=COMPOSE)
+
+    def refused(path: str) -> list[str]:
+        if path == "/srv/mail/secret":
+            raise HostError(f"{path} cannot be read: permission denied.", "", "")
+        return Host.listdir(host, path)
+
+    monkeypatch.setattr(host, "listdir", refused)
+    assert detect(host).outcome is Outcome.ABSENT
+    monkeypatch.undo()
+    assert detect(host).outcome is Outcome.BROKEN

@@ -73,13 +73,15 @@ def test_only_our_folder_and_one_block(tmp_path: Path) -> None:
 
 
 def test_other_answers_take_out_what_they_do_not_need(tmp_path: Path) -> None:
-    """spam.action none: the Sieve script and the tables for flagged mail go."""
+    """spam.action none: the tables and the rule for flagged mail go, the one for released mail stays."""
     facts = facts_of(tmp_path)
     first = applied(facts, plan_docker_mailserver(facts, answers()))
     plain = answers(spam=dataclasses.replace(answers().spam, action="none"))
     plan = plan_docker_mailserver(first, plain)
     gone = {posixpath.basename(target.path) for target in plan.files if target.after is None}
-    assert {"spam.sieve", "spam"} <= gone
+    assert "spam" in gone
+    script = page(plan, names.SIEVE).decode()
+    assert ("INBOX" in script, ":create" in script) == (True, False)
     assert plan_docker_mailserver(applied(first, plan), plain).empty
 
 
@@ -131,7 +133,7 @@ def test_options_without_white_space() -> None:
 )
 def test_the_block_comes_before_a_line_that_leaves(text: bytes, before: bytes | None) -> None:
     """At the end of the admin's script, or before it ends by itself."""
-    assert place(text, "/x/user-patches.sh") == before
+    assert place(text) == before
 
 
 def test_a_relay_to_the_smart_host_is_switched_off(tmp_path: Path) -> None:
@@ -211,3 +213,20 @@ def test_every_release_can_be_planned(tmp_path: Path, major: int) -> None:
     plan = plan_docker_mailserver(facts_of(tmp_path, compose__yaml=compose), answers())
     kinds = {change.kind for change in plan.changes}
     assert kinds == {ChangeKind.FILE, ChangeKind.PARAMETER, ChangeKind.SERVICE_BLOCK, ChangeKind.BLOCK}
+
+
+def test_a_user_patches_file_mounted_by_itself(tmp_path: Path) -> None:
+    """The container runs that one, whatever lies in the volume."""
+    mounted = COMPOSE.replace(
+        "      - ./state", "      - ./own.sh:/tmp/docker-mailserver/user-patches.sh:ro\n      - ./state"
+    )
+    facts = facts_of(
+        tmp_path,
+        compose__yaml=mounted,
+        own__sh="#!/bin/bash\n: mine\nexit 0\n",
+        **{"config_S_user-patches__sh": "# not used\n"},
+    )
+    (target,) = [one for one in plan_docker_mailserver(facts, answers()).files if "/conbool/" not in one.path]
+    assert (target.path, target.before) == ("/srv/mail/own.sh", b"#!/bin/bash\n: mine\nexit 0\n")
+    assert target.after is not None
+    assert target.after.endswith(b"# END conbool-tui conbool\nexit 0\n")

@@ -157,3 +157,12 @@ def test_a_broken_postfix_is_broken_here_too(tmp_path: Path) -> None:
         "main.cf is missing.",
         "Restore it.",
     )
+
+
+def test_a_mailbox_server_alone(tmp_path: Path) -> None:
+    """Without a mail transfer agent the way to set up Dovecot's part is told."""
+    session = Session(Host(str(tmp_path)))
+    facts = HostFacts((Detection("dovecot", Outcome.PRESENT, "Dovecot 2.3.", role="mailbox"),))
+    with pytest.raises(CheckFailedError) as error:
+        session.target(facts)
+    assert "--mail-system dovecot" in error.value.todo
