@@ -138,7 +138,7 @@ def test_few_commands(tmp_path: Path) -> None:
     host = FakeHost(tmp_path, Answers({"transport_maps": "hash:/etc/postfix/t"})).set_up()
     host.put("/etc/postfix/t.db")
     facts(host)
-    assert len(host.commands) <= 7
+    assert len([words for words in host.commands if words[0].startswith("post")]) <= 7
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_custom_headers_with_special_characters() -> None:
     assert look_up(table("spam", answers), "X-Sp.m+: yes") == "PREPEND X-Spam-Flag: YES"
     assert look_up(table("spam", answers), "X-Spam: yes") is None
     untrusted = table("untrusted_checks", answers)
-    assert look_up(untrusted, "X-Sp.m+: yes") == "DUNNO"
+    assert look_up(untrusted, "X-Sp.m+: yes") == "IGNORE"
     for name in ("X-(Out)?", "X-Seen.By{1}/$it^|*\\", "X-Conbool-Anything"):
         assert look_up(untrusted, f"{name}: no") == "IGNORE"
     assert look_up(untrusted, "X-Out: no") is None
