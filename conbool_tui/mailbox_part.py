@@ -79,8 +79,13 @@ def plan_mailbox_server(facts: DovecotFacts, answers: Answers, compile: Compile)
 def _planned(
     facts: DovecotFacts, answers: Answers, ways: Optional[tuple[str, ...]], mta_name: str, compile: Compile
 ) -> Plan:
-    text = sieve_script(answers, spam_folder(facts, answers), mta_name)
-    compiled = compile(facts.config_file, names.script(facts.config_directory), text.encode())
+    path, folder = names.script(facts.config_directory), spam_folder(facts, answers)
+    text = sieve_script(answers, folder, mta_name)
+    compiled = compile(facts.config_file, path, text.encode())
+    if compiled is None:
+        plain = sieve_script(answers, folder, mta_name, patterns=False)
+        compiled = compile(facts.config_file, path, plain.encode())
+        text = text if compiled is None else plain
     return plan_dovecot(facts, text, compiled, _notices(facts, ways, compiled))
 
 

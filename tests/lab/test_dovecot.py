@@ -168,13 +168,15 @@ def test_applied_twice_changes_nothing(stage: Stage) -> None:
 
 
 def test_undo_leaves_nothing(stage: Stage) -> None:
+    told = stage.machine.dovecot_log().count("SIGHUP received")
     done = stage.machine.conbool("undo", "--yes")
     try:
         assert done.returncode == 0, done.stderr
         assert stage.machine.doveconf() == stage.doveconf
         before, after = without_times(stage.tree), without_times(stage.machine.snapshot("/etc"))
         assert differences(before, after) == []
-        # Not only the files: the running Dovecot has forgotten the script, too.
+        # Not only the files: the running Dovecot was told again once its file in conf.d was gone.
+        assert stage.machine.dovecot_log().count("SIGHUP received") == told + 2
         assert stage.files([RELEASED]) == "Wrong"
         assert stage.files(["X-Conbool-Spam: YES"]) == "INBOX"
     finally:

@@ -20,7 +20,7 @@ def spam_folder(facts: DovecotFacts, answers: Answers) -> str:
     return wanted if wanted.startswith(facts.prefix) else facts.prefix + wanted
 
 
-def sieve_script(answers: Answers, folder: str, mta_name: str) -> str:
+def sieve_script(answers: Answers, folder: str, mta_name: str, *, patterns: bool = True) -> str:
     """The script's text.
 
     Markers are compared as the MTA's tables compare them: whatever the case, with blanks and folds around the value. ``header :is`` would
@@ -31,19 +31,24 @@ def sieve_script(answers: Answers, folder: str, mta_name: str) -> str:
         folder: where flagged mail goes (``spam_folder``).
         mta_name: the MTA's own name; it stands in the note about clients that are not believed. Empty when it is not known: then the
             note of any server counts.
+        patterns: False where Dovecot's settings (sieve_extensions) do not allow the regex extension; then a marker whose value begins on a
+            second line is not seen.
     """
     released = (
-        f"    if {_yes(_quoted(answers.markers.released))} {{\n"
+        f"    if {_yes(_quoted(answers.markers.released), patterns)} {{\n"
         '        fileinto "INBOX";\n        stop;\n    }\n'
     )
-    flagged = _flagged(answers, folder)
-    extensions = '["fileinto", "mailbox", "regex"]' if flagged else '["fileinto", "regex"]'
+    flagged = _flagged(answers, folder, patterns)
+    extensions = ", ".join(
+        f'"{name}"'
+        for name in ("fileinto", *(["mailbox"] if flagged else []), *(["regex"] if patterns else []))
+    )
     note = f":is {_quoted(ORIGIN_HEADER)} {_quoted(f'{UNTRUSTED} {mta_name}')}"
     if not mta_name:
         note = f":matches {_quoted(ORIGIN_HEADER)} {_quoted(f'{UNTRUSTED} *')}"
     return (
         "# Written by conbool-tui; run conbool-tui to change it.\n"
-        f"require {extensions};\n\n"
+        f"require [{extensions}];\n\n"
         "# This header is the mail server's note that a client's markers are not to be believed.\n"
         f"if not header {note} {{\n"
         "    # Released from quarantine: to the inbox, and no other script is asked.\n"
@@ -51,19 +56,21 @@ def sieve_script(answers: Answers, folder: str, mta_name: str) -> str:
     )
 
 
-def _flagged(answers: Answers, folder: str) -> str:
+def _flagged(answers: Answers, folder: str, patterns: bool) -> str:
     if answers.spam.action != "folder" or not answers.markers.spam:
         return ""
     headers = ", ".join(map(_quoted, answers.markers.spam))
     return (
         "    # Conbool says that it is spam.\n"
-        f"    if {_yes(f'[{headers}]')} {{\n"
+        f"    if {_yes(f'[{headers}]', patterns)} {{\n"
         f"        fileinto :create {_quoted(folder)};\n        stop;\n    }}\n"
     )
 
 
-def _yes(headers: str) -> str:
+def _yes(headers: str, patterns: bool) -> str:
     """The test for a header with the value yes."""
+    if not patterns:
+        return f'header :is {headers} "yes"'
     return f'header :regex {headers} "^[[:space:]]*yes[[:space:]]*$"'
 
 

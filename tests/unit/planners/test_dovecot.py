@@ -260,6 +260,19 @@ def test_without_sieve_it_is_said_and_nothing_is_written(changes: dict[str, Any]
     assert "X-Spam-Flag: YES" in notice.text
 
 
+def test_where_patterns_are_not_allowed() -> None:
+    target, found = postfix(*BY_LMTP), present()
+    plan = with_mailbox(
+        EMPTY,
+        HostFacts((target, found)),
+        target,
+        Answers(),
+        lambda file, path, text: None if b"regex" in text else b"compiled",
+    )
+    assert b'header :is "X-Conbool-Released" "yes"' in (written(plan)[SCRIPT] or b"")
+    assert written(plan)[BINARY] == b"compiled"
+
+
 def test_mail_that_dovecot_does_not_get() -> None:
     plan = joined(postfix("", LMTP), present())
     assert plan.files == ()
