@@ -18,7 +18,7 @@ from conbool_tui.exim_config.lists import split_list
 from conbool_tui.facts_exim import EximDriver
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.systems.staging import StagedCopy
+from conbool_tui.staging import StagedCopy
 from detectors.exim.program import Tools, said
 
 _OURS = "conbool_"

@@ -16,7 +16,7 @@ from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
 from conbool_tui.plan import ChangeKind, Plan
 from conbool_tui.postfix_config import MasterCf
-from conbool_tui.systems.staging import StagedCopy
+from conbool_tui.staging import StagedCopy
 
 _TABLE = re.compile(r"(?<![\w.-])([a-z][a-z0-9]*):((?:/|\$\{?config_directory\}?/)[^\s,{}()]+)")
 _READINGS = (("-n",), ("-M",), ("-P",), ("-xn",), ("-xP",))
