@@ -237,14 +237,7 @@ def _ask_loop_headers(run: Run) -> None:
         lines = [questions.caption(LOOP_HEADERS)]
         if not typed:
             return
-        try:
-            chosen = numbers(typed, len(domains))
-            if not chosen:
-                raise FieldError(f'"{typed}" is no number of the list.', _HEADERS_HINT)
-        except FieldError as error:
-            tell(run, error)
-            continue
-        for index in chosen:
+        for index in picked(run, typed, len(domains), _HEADERS_HINT):
             _ask_header(run, domains[index])
 
 
@@ -260,6 +253,18 @@ def _ask_header(run: Run, domain: str) -> None:
             return
         except FieldError as error:
             tell(run, error)
+
+
+def picked(run: Run, typed: str, count: int, hint: str) -> list[int]:
+    """The places (from 0) that were typed; none after telling why they are none. ``hint``: what can be typed."""
+    try:
+        found = numbers(typed, count)
+        if not found:
+            raise FieldError(f'"{typed}" is no number of the list.', hint)
+    except FieldError as error:
+        tell(run, error)
+        return []
+    return found
 
 
 def numbers(text: str, count: int) -> list[int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from conbool_tui.plain.fields import numbers
+from conbool_tui.plain.fields import picked
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError, Option
-from conbool_tui.wizard_state import FieldError
 from screens.texts import actions
 from screens.texts.conflicts import (
     KEEP,
@@ -67,14 +66,7 @@ def _list(run: Run, undo: Undo, choices: Chosen) -> None:
         typed = run.talk.rows([""], rows, _HINT)
         if not typed:
             return
-        try:
-            places = numbers(typed, len(rows))
-            if not places:
-                raise FieldError(f'"{typed}" is no number of the list.', _HINT)
-        except FieldError as error:
-            run.talk.say(f"x {error}")
-            continue
-        _each(run, undo, choices, places)
+        _each(run, undo, choices, picked(run, typed, len(rows), _HINT))
 
 
 def _each(run: Run, undo: Undo, choices: Chosen, places: range | list[int]) -> None:

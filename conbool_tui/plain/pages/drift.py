@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.plain.fields import numbers
+from conbool_tui.plain.fields import picked
 from conbool_tui.plain.run import GoToError, Run
 from conbool_tui.plain.talk import BackError, Option
-from conbool_tui.wizard_state import FieldError
 from screens.texts import actions, asked
 from screens.texts.drift import (
     COMPARING,
@@ -82,14 +81,7 @@ def _list(run: Run, found: list[Drift]) -> bool:
         typed = run.talk.rows([""], [drift_row(item) for item in found], _HINT)
         if not typed:
             return True
-        try:
-            places = numbers(typed, len(found))
-            if not places:
-                raise FieldError(f'"{typed}" is no number of the list.', _HINT)
-        except FieldError as error:
-            run.talk.say(f"x {error}")
-            continue
-        for place in places[:1]:
+        for place in picked(run, typed, len(found), _HINT)[:1]:
             run.talk.say("", VERSIONS)
             run.talk.page(drift_lines(found[place]))
             options = (Option("back", actions.BACK), Option("one", actions.ACCEPT_THIS))

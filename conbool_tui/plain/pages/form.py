@@ -15,8 +15,6 @@ from screens.texts import actions, questions
 from screens.texts.diffs import NOT_IN_PREVIEW, PREVIEW, step_lines
 from screens.texts.lines import Line, error_lines
 
-CHANGE = "Change an answer"
-
 
 def form(run: Run, step: FlowStep, *, again: bool) -> None:
     """Ask, then offer what leads on; returns when the next step comes.
@@ -70,7 +68,7 @@ def _options(step: FlowStep) -> list[Option]:
         Option("next", actions.NEXT),
         Option("back", actions.BACK),
         Option("preview", PREVIEW),
-        Option("change", CHANGE),
+        Option("change", actions.CHANGE_ANSWER),
         *extra,
         Option("save", actions.SAVE_ANSWERS),
         Option("history", actions.HISTORY),
@@ -119,7 +117,7 @@ def _change(run: Run, step: FlowStep) -> None:
     keys = shown(run, step)
     options = [Option(key, f"{questions.label(key)}: {fields.present(run, key)}") for key in keys]
     try:
-        ask(run, run.talk.choose(["", CHANGE], options, enter=keys[0]))
+        ask(run, run.talk.choose(["", actions.CHANGE_ANSWER], options, enter=keys[0]))
         # What means something only since then has not been asked.
         for key in shown(run, step):
             if key not in keys:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from conbool_tui.errors import ConboolError
-from conbool_tui.plain.fields import numbers
+from conbool_tui.plain.fields import picked
 from conbool_tui.plain.pages import confirm, conflicts
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError, Option
 from conbool_tui.receipt import ChangeState, Progress, Receipt
-from conbool_tui.wizard_state import FieldError
 from screens.texts import actions, asked
 from screens.texts.countdown import outcome_line
 from screens.texts.history import (
@@ -53,14 +52,7 @@ def history(run: Run) -> None:
             if typed.lower() in ("r", actions.REMOVE_OLD.lower()):
                 _prune(run)
                 continue
-            try:
-                places = numbers(typed, len(receipts))
-            except FieldError as error:
-                run.talk.say(f"x {error}")
-                continue
-            if not places:
-                run.talk.say(f'x "{typed}" is no number of the list. {_HINT}')
-            for place in places[:1]:
+            for place in picked(run, typed, len(receipts), _HINT)[:1]:
                 _one(run, receipts[place], receipts)
     except BackError:
         return
@@ -82,7 +74,7 @@ def _read(run: Run) -> Sequence[Receipt]:
 
 def _one(run: Run, receipt: Receipt, receipts: Sequence[Receipt]) -> None:
     """One change, and what can be done with it."""
-    run.talk.say("", "Details")
+    run.talk.say("", actions.DETAILS)
     run.talk.page(receipt_lines(receipt))
     again = again_id(receipt, receipts)
     options = (

@@ -10,14 +10,12 @@ from conbool_tui.plain.jobs import CANCEL, Reporter, StoppedError
 from conbool_tui.plain.pages import history
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import ROWS, BackError, Option
-from conbool_tui.wizard_state import FieldError, NameService
+from conbool_tui.wizard_state import NameService
 from screens.flow import FlowStep
 from screens.texts import actions, questions
 from screens.texts.lines import Line, error_lines
 from screens.texts.prerequisites import ASKING, NOT_YET, ordered, report_lines, rows, state_text
 
-DETAILS = "Details"
-CHANGE = "Change an answer"
 _HINT = "A number says all that is published for that domain, Enter goes on."
 
 
@@ -41,9 +39,9 @@ def prerequisites(run: Run, step: FlowStep, *, again: bool) -> None:
         options = (
             Option("next", actions.NEXT),
             Option("back", actions.BACK),
-            Option("details", DETAILS, "" if _reports(run) else NOT_YET),
+            Option("details", actions.DETAILS, "" if _reports(run) else NOT_YET),
             Option("again", actions.AGAIN),
-            Option("change", CHANGE),
+            Option("change", actions.CHANGE_ANSWER),
             Option("history", actions.HISTORY),
         )
         chosen = run.talk.menu(options, enter="next")
@@ -142,7 +140,7 @@ def _tell(run: Run) -> None:
     texts, _ = rows(told, results.reports, running=False)
     run.talk.say(*(Line(f"  {text}", hang=4) for text in texts))
     if len(told) < len(names):
-        run.talk.say(f"  and {len(names) - len(told):,} more: see {DETAILS}")
+        run.talk.say(f"  and {len(names) - len(told):,} more: see {actions.DETAILS}")
     elif len(names) == 1 and names[0] in results.reports:
         run.talk.page(report_lines(results.reports[names[0]]))
 
@@ -158,15 +156,12 @@ def _details(run: Run) -> None:
     texts, _ = rows(names, reports, running=False)
     try:
         while True:
-            typed = run.talk.rows(["", DETAILS], texts, _HINT)
+            typed = run.talk.rows(["", actions.DETAILS], texts, _HINT)
             if not typed:
                 return
-            try:
-                for place in fields.numbers(typed, len(names)):
-                    report = reports.get(names[place])
-                    run.talk.say("", names[place])
-                    run.talk.page(report_lines(report) if report else [NOT_YET])
-            except FieldError as error:
-                fields.tell(run, error)
+            for place in fields.picked(run, typed, len(names), _HINT):
+                report = reports.get(names[place])
+                run.talk.say("", names[place])
+                run.talk.page(report_lines(report) if report else [NOT_YET])
     except BackError:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conbool_tui.errors import ConboolError
+from conbool_tui.plain.fields import picked
 from conbool_tui.plain.jobs import CANCEL, Reporter, StoppedError
 from conbool_tui.plain.run import Run
 from conbool_tui.plain.talk import BackError, Option
@@ -86,9 +87,6 @@ def _read(run: Run) -> None:
 
 def _list(run: Run) -> None:
     """Say all senders and let some in until Enter is pressed. Raises BackError."""
-    from conbool_tui.plain.fields import numbers, tell
-    from conbool_tui.wizard_state import FieldError
-
     state = run.state
     while state.known_senders is not None:
         report = state.known_senders
@@ -99,14 +97,7 @@ def _list(run: Run) -> None:
         typed = run.talk.rows([head], texts, _HINT)
         if not typed:
             return
-        try:
-            places = numbers(typed, len(texts))
-            if not places:
-                raise FieldError(f'"{typed}" is no number of the list.', _HINT)
-        except FieldError as error:
-            tell(run, error)
-            continue
-        for place in places:
+        for place in picked(run, typed, len(texts), _HINT):
             _one(run, report, place)
 
 
