@@ -23,7 +23,7 @@ from tests.lab.machine import Machine
 from tests.lab.postfix import PostfixMachine
 
 from .figures import Report, Sample, alternate
-from .processes import peak_memory, rounds
+from .processes import cpu_below, peak_memory, rounds
 
 LIMIT = 1.5
 LIBRARIES = "/usr/lib/conbool-tui"
@@ -62,7 +62,7 @@ def machine(bench_lab: Lab) -> PostfixMachine:
 
 
 def first_paint(machine: Machine, argv: Sequence[str], text: str, timeout: float = 60) -> Sample:
-    """Seconds until ``text`` is on the terminal, the bytes that took, and the largest memory (resident) until then.
+    """Seconds until ``text`` is on the terminal, the bytes that took, the processor time, and the largest memory (resident).
 
     Raises:
         AssertionError: it never came; the message holds what did.
@@ -86,7 +86,12 @@ def first_paint(machine: Machine, argv: Sequence[str], text: str, timeout: float
             )
             raw += more
         seconds = time.perf_counter() - start
-        return {"seconds": seconds, "bytes": float(len(raw)), "memory": peak_memory(process.pid)}
+        return {
+            "seconds": seconds,
+            "bytes": float(len(raw)),
+            "memory": peak_memory(process.pid),
+            "processor": cpu_below(process.pid),
+        }
     finally:
         machine.kill(process)
         os.close(leader)
@@ -104,5 +109,6 @@ def test_first_paint(machine: PostfixMachine, report: Report) -> None:
     found = alternate(rounds(11), one_widget, wizard)
     group = "first paint at 80x24, the wizard against a one-widget Textual program"
     judged = report.pairs(group, "until the first text is there", found["seconds"], "s", at_most=LIMIT)
+    report.pairs(group, "processor time until then", found["processor"], "s")
     report.pairs(group, "bytes until then", found["bytes"], "bytes")
     assert judged.held, f"{judged.ratio:.3f}, limit {judged.limit}; single pairs {judged.spread}"

@@ -84,6 +84,18 @@ def peak_memory(top: int) -> float:
     return float(max(peaks))
 
 
+def cpu_below(top: int) -> float:
+    """Seconds of CPU time of the living threads of a process and its descendants."""
+    total = 0
+    for process in below(top):
+        for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+            try:
+                total += int(thread.read_text().split()[0])
+            except OSError:
+                continue
+    return total / 1e9
+
+
 def init_of(machine: Machine) -> int:
     """The number of a machine's process 1 on this host: what its commands enter."""
     command = machine.command(["true"])
