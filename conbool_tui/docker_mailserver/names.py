@@ -23,6 +23,9 @@ SERVICES = "services.cf"
 TABLES = "tables"
 """In our folder: the lookup tables."""
 
+ASSUMED = "planned-for"
+"""In our folder: docker-mailserver's own values of the parameters that are set as a whole, as they were when the plan was made."""
+
 SIEVE = "spam.sieve"
 """In our folder: the script for the mailboxes."""
 

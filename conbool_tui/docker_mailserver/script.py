@@ -34,6 +34,8 @@ aged() { touch -d '1 hour ago' "$1/main.cf" "$1/master.cf"; }
 
 settings() { if [ -f "$1" ]; then grep -v -e '^[[:space:]]*#' -e '^[[:space:]]*$' "$1"; fi; }
 
+words() { tr -s ' \t\n' ' ' | sed 's/ $//'; }
+
 name_of() { local name=${1%%=*}; echo "${name%"${name##*[![:space:]]}"}"; }
 
 # The value in a configuration directory, as "name = value"; nothing when it is not set there.
@@ -87,6 +89,12 @@ with_ours() {
   while IFS= read -r line; do wanted+=("$line"); done < <(settings "$ours/@OPTIONS@")
   if [ ${#wanted[@]} -gt 0 ]; then postconf -c "$at" -P "${wanted[@]}" || return 1; fi
   aged "$at"
+  aged "$at/conbool-base"
+  while IFS= read -r line; do
+    name=$(name_of "$line")
+    [ "$(parameter "$at/conbool-base" "$name" | words)" = "$(words <<<"$line")" ] ||
+      say "docker-mailserver sets $name to something else than it was planned for; run conbool-tui again"
+  done < <(settings "$ours/@ASSUMED@")
   wanted=()
   while IFS= read -r line; do
     name=$(name_of "$line")
@@ -150,6 +158,7 @@ for _word, _value in (
     ("@SERVICES@", names.SERVICES),
     ("@TABLES@", names.TABLES),
     ("@SIEVE@", names.SIEVE),
+    ("@ASSUMED@", names.ASSUMED),
 ):
     SCRIPT = SCRIPT.replace(_word, _value)
 

@@ -275,7 +275,8 @@ def test_without_docker(lab: Lab, version: str) -> None:
     assert conbool(lab, machine, "plan").returncode == 0
     environment = machine.read_text(f"{PROJECT}/mailserver.env")
     assert environment.index("DEFAULT_RELAY_HOST=\n") > environment.index("DEFAULT_RELAY_HOST=[mail")
-    assert "conbool-tui" not in machine.recreate()
+    # The release's own restrictions are not known to the letter without a container: the new one says so.
+    assert "docker-mailserver sets smtpd_recipient_restrictions to something else" in machine.recreate()
     for message, place in ((messages.plain(), "conbool"), (messages.loop(), "outside_a")):
         lab.send(machine, message, OUT)
         lab.expect(message, place)

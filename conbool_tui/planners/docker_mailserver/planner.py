@@ -49,7 +49,18 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         )
     pages = _Pages(facts)
     options, more = service_options(wanted)
-    pages.parameters({**_parameters(facts, wanted), **more}, wanted)
+    parameters = {**_parameters(facts, wanted), **more}
+    pages.parameters(parameters, wanted)
+    pages.file(
+        names.ASSUMED,
+        _HEADING
+        + _assumed(
+            facts, {key: parameters[key] for key in sorted(set(parameters) - set(relay.overrides(off)))}
+        ),
+        Step.B,
+        "What the plan was made for",
+        "When the container is made anew and sets up something else, it says so.",
+    )
     pages.services({name: block.text for name, block in wanted.blocks.items()}, wanted)
     first = min(
         (setting.step for setting in wanted.options.values()), key=lambda step: _STEPS[step], default=Step.C
@@ -122,6 +133,18 @@ def _parameters(facts: DockerMailserverFacts, wanted: Desired) -> dict[str, str]
         for name, setting in sorted(wanted.settings.items())
         if setting.value is not None
     }
+
+
+def _assumed(facts: DockerMailserverFacts, parameters: Mapping[str, str]) -> str:
+    """The container's own values of what is set as a whole."""
+    own = facts.postfix.parameters
+    names_there = (name for name in parameters if name in facts.postfix.explicit)
+    lines = (
+        f"{name} = {' '.join(own[name].split())}".rstrip()
+        for name in names_there
+        if names.BASE not in parameters[name]
+    )
+    return "".join(line + "\n" for line in lines)
 
 
 def _inside(facts: DockerMailserverFacts, answers: Answers) -> Answers:
