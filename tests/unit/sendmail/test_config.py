@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conbool_tui.networks import merged
 from conbool_tui.sendmail_config import (
     TooManyPrefixesError,
     access_lines,
@@ -50,7 +51,7 @@ def test_prefixes_stand_for_exactly_the_network(address: int, length: int) -> No
     network = ipaddress.ip_network((address, length), strict=False)
     found = [network_of(text) for text in prefixes(str(network))]
     assert all(one is not None for one in found)
-    assert list(ipaddress.collapse_addresses(one for one in found if one is not None)) == [network]
+    assert list(merged(one for one in found if one is not None)) == [network]
 
 
 @pytest.mark.parametrize(
