@@ -143,7 +143,7 @@ def read_facts(host: Host, program: Program) -> SendmailFacts:
     pid = daemon_pid(host, cf.options.get("PidFile") or program.pid_file)
     host_name = "".join(classes["$j"][:1])
     warnings = [f"{one}: clients that may relay by name are not known by their address" for one in named]
-    warnings += _warnings(cf, source in files)
+    warnings[:0] = _warnings(cf, source in files)
     return SendmailFacts(
         version=program.version,
         flags=program.flags,

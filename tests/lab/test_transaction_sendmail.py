@@ -256,6 +256,21 @@ def test_undo_without_sendmails_tools(rig: Rig) -> None:
     machine.sendmail_start()
 
 
+def test_the_exported_script_does_the_same(rig: Rig) -> None:
+    machine = rig.machine
+    before = {path: machine.read(path) for path in (SOURCE, ACCESS, CF, "/etc/procmailrc")}
+    answers = write_answers(rig.lab, machine)
+    script = machine.conbool("plan", "--answers", answers, "--script")
+    machine.write("/root/script.sh", script.stdout)
+    machine.shell("sh /root/script.sh")
+    machine.wait_port(25)
+    assert machine.conbool("plan", "--answers", answers).returncode == 0
+    assert rig.route() == ["conbool"]
+    for path, data in before.items():
+        machine.write(path, data)
+    machine.rebuild()
+
+
 JUDGE = r"""
 import json, sys
 from conbool_tui import answers_file

@@ -228,11 +228,14 @@ def _commands(facts: SendmailFacts, files: Sequence[FileTarget]) -> tuple[str, .
     paths = {target.path for target in files}
     commands = []
     if facts.access in paths:
-        commands.append(f"makemap {facts.access_type} {facts.access} < {facts.access}")
+        commands.append(f"sh -c 'makemap {facts.access_type} {facts.access} < {facts.access}'")
     if facts.source in paths:
-        commands.append(f"cd {facts.config_directory} && m4 {facts.source} > {facts.cf}")
+        build = f'm4 {facts.source} > "$built" && cat "$built" > {facts.cf}'
+        commands.append(
+            f"sh -c 'cd {facts.config_directory} && built=$(mktemp) && {build}; rm -f \"$built\"'"
+        )
     if {facts.access, facts.source} & paths:
-        commands.append(f"kill -HUP $(head -1 {facts.pid_file})")
+        commands.append(f"sh -c 'kill -HUP $(head -1 {facts.pid_file})'")
     return tuple(commands)
 
 
