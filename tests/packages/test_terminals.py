@@ -87,3 +87,18 @@ def test_it_can_be_read_everywhere(
     assert ("+ OK" if plain else "\u2713 OK") in text
     terminal.send("\x1b[21~")
     assert terminal.end() == 0
+
+
+@pytest.mark.parametrize(
+    "environment", [{"TERM": "dumb"}, {"TERM": ""}, {"TERM": "dumb", "LANG": LATIN}], ids=str
+)
+def test_without_a_screen_it_asks_in_lines(
+    machine: PackagedMachine, opened: list[Terminal], environment: dict[str, str]
+) -> None:
+    terminal = Terminal(command=machine.command(["conbool-tui"], environment))
+    opened.append(terminal)
+    terminal.until("Postfix 3.")
+    assert b"\x1b" not in terminal.raw, "nothing is placed or coloured"
+    assert terminal.raw.isascii()
+    terminal.send("\x04")
+    assert terminal.end() == 0
