@@ -59,7 +59,10 @@ class CompositeSystem:
         """Each from its own files."""
         found: list[FileTarget] = []
         for target, system in self._parts:
-            found += generate(system, {path: data for path, data in files.items() if _below(path, target)})
+            own = {path: data for path, data in files.items() if _below(path, target)}
+            # Nothing given asks for what is not as its live sources say, which is no part of a change of the others.
+            if own or not files:
+                found += generate(system, own)
         return tuple(found)
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import posixpath
 import re
 import time
@@ -26,9 +28,9 @@ _COMPLAINT = re.compile(
     r"\S+\[\d+\]: .*?((?:SYSERR|daemon \S+: problem|cannot bind|cannot open|unknown mailer|unknown ruleset).*)"
 )
 # Sendmail's lines about a client: a message taken, a question refused, a connection without mail.
-_TAKEN = re.compile(r": from=.*, relay=\S*?\s?\[([0-9A-Fa-f.:]+)\]")
-_REFUSED = re.compile(r": ruleset=\S+, .*relay=\S*?\s?\[([0-9A-Fa-f.:]+)\].*, reject=")
-_WITHOUT_MAIL = re.compile(r": \S*?\s?\[([0-9A-Fa-f.:]+)\] did not issue MAIL/EXPN/VRFY/ETRN")
+_TAKEN = re.compile(r": from=.*, relay=\S*?\s?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
+_REFUSED = re.compile(r": ruleset=\S+, .*relay=\S*?\s?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\].*, reject=")
+_WITHOUT_MAIL = re.compile(r": \S*?\s?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\] did not issue MAIL/EXPN/VRFY/ETRN")
 
 
 class SendmailSystem:
@@ -144,12 +146,9 @@ class SendmailSystem:
             for pattern, well in ((_REFUSED, False), (_TAKEN, True), (_WITHOUT_MAIL, True)):
                 match = pattern.search(line)
                 if match is not None:
-                    address = (
-                        match.group(1).removeprefix("IPv6:")
-                        if hasattr(str, "removeprefix")
-                        else match.group(1)
-                    )
-                    found[address] = found.get(address, True) and well
+                    with contextlib.suppress(ValueError):
+                        address = str(ipaddress.ip_address(match.group(1)))
+                        found[address] = found.get(address, True) and well
                     break
         return [address for address, well in found.items() if well]
 

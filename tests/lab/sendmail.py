@@ -222,8 +222,12 @@ sendmail -bi > /dev/null
 
     def reload(self) -> None:
         """Have the daemon read its files again."""
-        self.shell(f"kill -HUP $(head -1 {DAEMON_PID})")
-        self.wait_port(25)
+        # The old daemon listens until it executes itself anew, with another process id.
+        self.shell(
+            f"old=$(head -1 {DAEMON_PID}); kill -HUP $old; "
+            f"until new=$(head -1 {DAEMON_PID} 2>/dev/null) && [ $new != $old ] "
+            "&& grep -q 'accepting connections' /proc/$new/cmdline; do sleep 0.05; done"
+        )
 
     def queue(self) -> list[dict[str, Any]]:
         """The messages in the queue: sender, recipients, and why they wait (the ``M`` and ``R`` lines of qf files)."""

@@ -173,3 +173,18 @@ def test_an_empty_plan_adds_no_system() -> None:
     assert combine(plan, other) is plan
     told = dataclasses.replace(other, notices=(Notice("warn", "no plugin"),))
     assert combine(plan, told) == dataclasses.replace(plan, notices=told.notices)
+
+
+def test_only_a_system_whose_files_change_generates(pair: Pair) -> None:
+    """A map of the one that fits its source no more is no part of a change of the other."""
+
+    class Generating(FakeSystem):
+        def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
+            return (FileTarget(f"{CONFIG}/built", None, repr(sorted(files)).encode(), generated=True),)
+
+    main = MailTarget("postfix", "", CONFIG)
+    both = CompositeSystem([main, TARGET], [Generating(pair.rig.host), pair.beside])
+    assert both.generate({SCRIPT: b""}) == ()
+    (made,) = both.generate({SCRIPT: b"", MAIN: b""})
+    assert made.after == repr([MAIN]).encode()
+    assert len(both.generate({})) == 1
