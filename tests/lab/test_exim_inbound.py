@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from subprocess import DEVNULL
 from subprocess import CompletedProcess as Completed
 from typing import Any
 
@@ -175,6 +177,30 @@ def test_name_in_the_client_certificate_is_logged(stage: tuple[Lab, EximMachine]
     assert sent.accepted, sent.replies
     lab.expect(message, BOX)
     assert "CN=mail.conbool.com, verified" in machine.log()
+    undo(machine)
+
+
+def test_a_session_from_a_listed_network_keeps_the_change(stage: tuple[Lab, EximMachine]) -> None:
+    """Exim's log shows it: our ACL writes a line at QUIT when nothing was refused."""
+    lab, machine = stage
+    inbound = {**CLOSED, "relay_host": machine.place.hostname, "close_despite_mx": True, "firewall": "none"}
+    path = write_answers(lab, machine, inbound={**inbound, "confirm_within": 120})
+    process = machine.popen(["conbool-tui", "apply", "--answers", path, "--yes", "--wait"], stdin=DEVNULL)
+    try:
+        deadline = time.monotonic() + 100
+        journals = machine.path("/var/lib/conbool-tui/changes")
+        while '"await confirmation"' not in "".join(
+            one.read_text() for one in sorted(journals.glob("*/journal.jsonl"))[-1:]
+        ):
+            assert time.monotonic() < deadline, machine.log()[-2000:]
+            time.sleep(0.3)
+        with Session(lab, machine, EXTRA):
+            pass
+        out, error = process.communicate(timeout=100)
+        assert process.returncode == 0, error
+        assert f"Confirmed by an SMTP connection from {EXTRA}" in " ".join(out.decode().split())
+    finally:
+        machine.kill(process)
     undo(machine)
 
 

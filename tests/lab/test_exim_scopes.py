@@ -98,10 +98,19 @@ def test_senders(plain_host: tuple[Lab, EximMachine]) -> None:
             send(lab, machine, messages.loop(), OUT_A, sender=ALICE): ("outside_a",),
         },
     )
-    apply_answers(lab, machine)
+    apply_answers(lab, machine, domains=["example.com"])
     assert not machine.exists("/etc/exim4/conbool/senders")
-    bob = send(lab, machine, messages.plain(), OUT_A, sender="bob@example.com")
-    lab.expect(bob, "conbool")
+    expect(
+        lab,
+        {
+            send(lab, machine, messages.plain(), OUT_A, sender="bob@example.com"): ("conbool",),
+            # A hosted domain that is not registered at Conbool.
+            send(lab, machine, messages.plain(), OUT_A, sender="sales@example.net"): ("outside_a",),
+            send(lab, machine, messages.plain(), "sales@example.net", sender="bob@example.com"): (
+                "mx1:sales@example.net",
+            ),
+        },
+    )
 
 
 def test_only_conbool_is_believed(plain_host: tuple[Lab, EximMachine]) -> None:
