@@ -213,6 +213,8 @@ def test_what_fails_leaves_everything_as_it_was(applied: tuple[Lab, DockerMailse
     """A reload that fails, a volume that cannot be written, a volume that this user may not read, a container that does not answer."""
     lab, machine, before = applied
     message_size = "message_size_limit = 12345678"
+    if machine.exists(f"{CONFIG}/conbool"):
+        assert machine.conbool("--mail-system", "docker-mailserver", "undo", "--yes").returncode == 0
     tree = machine.snapshot(CONFIG)
 
     def unchanged() -> None:
