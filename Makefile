@@ -17,7 +17,7 @@ DEMO ?= wizard
 # More workers than the two processors a CI machine has: tests wait (for disks, clocks, mail) more than they compute.
 UNIT_FLAGS ?= -n 4 --dist worksteal
 # tests/lab/conftest.py puts the longest groups first; pytest-xdist would put those with the most tests first.
-LAB_FLAGS ?= -n 4 --dist loadgroup --no-loadscope-reorder
+LAB_FLAGS ?= -n 5 --dist loadgroup --no-loadscope-reorder
 BENCH_FLAGS ?=
 
 TYPED_TREES := $(wildcard conbool_tui screens detectors tests benchmarks)
