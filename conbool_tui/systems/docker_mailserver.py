@@ -34,7 +34,9 @@ _AGREE = (
 # A FILTER action is kept with the message (as ``conbool_tui.systems.postfix_queue`` says): one that names a service of ours which is gone.
 _REQUEUE = (
     f'[ ! -f {names.POSTFIX}/conbool-base/main.cf ] || exit 0; cd "$(postconf -hx queue_directory)"/deferred || exit 0; '
-    "LC_ALL=C grep -rlaE 'L.conbool-(direct|reinject):' . | sed 's|.*/||' | postsuper -r - 2>/dev/null"
+    "LC_ALL=C grep -rlaE 'L.conbool-(direct|reinject):' . | sed 's|.*/||' | postsuper -r - 2>/dev/null; "
+    # pickup(8) looks once a minute by itself.
+    "postkick public pickup W"
 )
 # A copy of the container's configuration with the candidate on top of it, in the container's own /tmp.
 _JUDGE = r"""set -u
