@@ -27,6 +27,13 @@ _TOPS = (
 )
 _DEPTH = 3
 _MOST_FOLDERS = 2000
+# Without a sign of docker a compose file is unlikely, and a mail server's homes are full of mail: only a glance then.
+_SIGNS = ("/var/lib/docker", "/run/docker.sock", "/var/lib/containerd")
+_GLANCE = ("/opt", "/srv", "/docker")
+_GLANCE_DEPTH = 2
+_GLANCE_FOLDERS = 200
+# Folders of mail hold no compose files, and may hold a million names.
+_MAIL = frozenset(("Maildir", "maildir", "vhosts", "vmail", "cur", "new", "tmp"))
 _LABEL = "com.docker.compose."
 
 
@@ -147,9 +154,13 @@ def _folders(host: Host) -> Iterator[tuple[str, list[str]]]:
 
     Folders that this user may not read are passed over: what is in them is no business of this user's.
     """
-    pending = [(top, 0) for top in _TOPS if host.is_dir(top)]
+    signs = host.which("docker") is not None or any(host.exists(path) for path in _SIGNS)
+    tops, deepest, most = (
+        (_TOPS, _DEPTH, _MOST_FOLDERS) if signs else (_GLANCE, _GLANCE_DEPTH, _GLANCE_FOLDERS)
+    )
+    pending = [(top, 0) for top in tops if host.is_dir(top)]
     seen = 0
-    while pending and seen < _MOST_FOLDERS:
+    while pending and seen < most:
         folder, depth = pending.pop(0)
         seen += 1
         try:
@@ -157,9 +168,10 @@ def _folders(host: Host) -> Iterator[tuple[str, list[str]]]:
         except (ConboolError, OSError):
             continue
         yield folder, inside
-        if depth >= _DEPTH:
+        if depth >= deepest:
             continue
-        below = (posixpath.join(folder, name) for name in inside if not name.startswith("."))
+        names_of_folders = (name for name in inside if not name.startswith(".") and name not in _MAIL)
+        below = (posixpath.join(folder, name) for name in names_of_folders)
         pending.extend((path, depth + 1) for path in below if _is_folder(host, path))
 
 

@@ -19,7 +19,10 @@ ALICE = "alice@example.com"
 RELEASED = "X-Conbool-Released: yes"
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
 SETTINGS, RULES = "/etc/rspamd/local.d/settings.conf", "/etc/spamassassin/conbool.cf"
-# rspamd refuses GTUBE before it looks at any setting, so a rule of the admin's own stands for what it thinks of spam.
+# rspamd knows GTUBE for each of its actions; this one is for a header, by which the user's own script files.
+FLAGGED = GTUBE.replace(b"XJS", b"YJS", 1)
+OWN_SCRIPT = 'require ["fileinto", "mailbox"];\nif header :is "X-Spam" "Yes" { fileinto :create "Junk"; }\n'
+# What is to be refused (GTUBE) rspamd refuses before it looks at any setting, so a rule of the admin's own stands for what it thinks of spam.
 LAB_RULE = "config['regexp']['LAB_SPAM'] = { re = 'X-Lab=/SPAM/', score = 30.0 }\n"
 OWN_SETTINGS = 'partner {\n  ip = "203.0.113.200";\n  apply { actions { reject = 100; } }\n}'
 START_RSPAMD = """
@@ -42,7 +45,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def machine_with(lab: Lab, milter: str, files: dict[str, str]) -> DovecotMachine:
     postfix = PostfixSite(mailboxes=(), main={"smtpd_milters": milter, "milter_default_action": "tempfail"})
-    return dovecot(lab, ONE, DovecotSite(postfix=postfix, files=files), extra_packages=FILTER_PACKAGES)
+    site = DovecotSite(postfix=postfix, files=files, scripts={"alice": OWN_SCRIPT})
+    return dovecot(lab, ONE, site, extra_packages=FILTER_PACKAGES)
 
 
 def send(lab: Lab, machine: DovecotMachine, headers: list[str], source: str, body: bytes = GTUBE) -> Any:
@@ -61,7 +65,7 @@ def test_rspamd(lab: Lab) -> None:
     spam = ["X-Lab: SPAM"]
     files = {
         "/etc/rspamd/rspamd.local.lua": LAB_RULE,
-        "/etc/rspamd/local.d/options.inc": 'dns { nameserver = ["192.0.2.53"]; timeout = 0.5s; retransmits = 1; }\n',
+        "/etc/rspamd/local.d/options.inc": 'gtube_patterns = "all";\ndns { nameserver = ["192.0.2.53"]; timeout = 0.5s; retransmits = 1; }\n',
         # The admin has settings, too, in the file that takes ours.
         SETTINGS: OWN_SETTINGS,
     }
@@ -73,7 +77,17 @@ def test_rspamd(lab: Lab) -> None:
         sent = send(lab, machine, headers, source, b"hello\r\n")[1]
         return not sent.accepted and sent.last.code == 554
 
+    def folder(headers: list[str], source: str) -> str:
+        """Where a message ends that rspamd flags unless it is told otherwise; the user's script goes by its header."""
+        message, sent = send(lab, machine, headers, source, FLAGGED)
+        assert sent.accepted, sent.replies
+        lab.wait_delivered(message)
+        (stored,) = [one for one in machine.mailbox("alice") if message.token.encode() in one.raw]
+        assert (stored.headers("X-Spam") == ["Yes"]) == (stored.folder == "Junk"), stored.raw
+        return stored.folder
+
     until(lambda: refused(spam, STRANGER), "rspamd does not scan")
+    assert [folder([], STRANGER), folder([RELEASED], CONBOOL)] == ["Junk", "Junk"]
     assert refused(spam, CONBOOL)
     assert refused([*spam, RELEASED], CONBOOL)
     tree = machine.snapshot("/etc")
@@ -84,6 +98,8 @@ def test_rspamd(lab: Lab) -> None:
         assert sent.accepted, sent.replies
         lab.expect(message, "mx1:alice")
     # What is not released is treated as before, and so is everybody else's.
+    assert folder([RELEASED], CONBOOL) == "INBOX"
+    assert [folder([], CONBOOL), folder([RELEASED], STRANGER)] == ["Junk", "Junk"]
     assert refused(spam, CONBOOL)
     assert refused([*spam, RELEASED], STRANGER)
     assert refused([*spam, "X-Conbool-Released: no"], CONBOOL)
