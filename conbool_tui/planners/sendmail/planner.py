@@ -172,14 +172,6 @@ def _loopback_only(facts: SendmailFacts) -> bool:
     return bool(daemons) and all(daemon.loopback for daemon in daemons)
 
 
-def _hands_over(facts: SendmailFacts) -> bool:
-    """Whether a mailbox server gets the mail by LMTP or its own delivery agent: what it does with it is its own part of the plan."""
-    return facts.local_mailer == "[IPC]" or facts.local_mailer.rpartition("/")[2] in (
-        "dovecot-lda",
-        "deliver",
-    )
-
-
 def _names_smart_host(old: str, host: str) -> bool:
     """Whether the host's own SMART_HOST (``mailer:[host]``) is the smart host."""
     return old.rpartition(":")[2].strip("[]. ").lower() == host.lower().strip("[].") if old else False
@@ -269,7 +261,7 @@ def _notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list[Notic
                 Step.C,
             )
         )
-    if answers.spam.action == "folder" and not files_by_procmail(facts) and not _hands_over(facts):
+    if answers.spam.action == "folder" and not files_by_procmail(facts):
         found.append(Notice("warn", f"spam.action is folder, and {HEADER_ONLY}.", Step.C))
     if not rules.ca_file and not facts.options.get("CACertFile"):
         found.append(
