@@ -10,7 +10,7 @@ from conbool_tui.errors import CheckFailedError
 from conbool_tui.facts import Detection, HostFacts, Outcome
 from conbool_tui.facts_dovecot import DovecotFacts
 from conbool_tui.plan import Notice, Plan, Step, combine
-from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script, spam_folder
+from conbool_tui.planners.dovecot import names, plan_dovecot, sieve_script, spam_folder, unchecked_script
 from conbool_tui.planners.dovecot.handover import handover
 from conbool_tui.planners.sendmail.mta import files_by_procmail
 
@@ -49,9 +49,6 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
     if found.outcome is Outcome.MANAGED or dovecot is None:
         return _told(plan, "note", f"Dovecot is managed by {found.managed_by} and is left alone: {_FALLBACK}")
     kept = target.mta.unavailable(MARKERS_REMOVED) if target.mta is not None else ""
-    if kept:
-        text = f"No Sieve script is set up in Dovecot, which would believe every marker it sees: {kept.rstrip('.')}."
-        return combine(plan, plan_dovecot(dovecot, None, None, (Notice("note", text, Step.C),)))
     why_not = _why_not(dovecot, ways)
     if why_not:
         told: tuple[Notice, ...] = ()
@@ -60,8 +57,30 @@ def with_mailbox(plan: Plan, facts: HostFacts, target: Detection, answers: Answe
         elif answers.spam.action == "folder":
             told = (Notice("note", f"{why_not} So {_FALLBACK}", Step.C),)
         return combine(plan, plan_dovecot(dovecot, None, None, told))
+    if kept:
+        return combine(plan, _unchecked(dovecot, answers, ways, kept, compile))
     name = target.mta.host_name if target.mta is not None else ""
-    return combine(plan, _planned(dovecot, answers, ways, name, compile))
+
+    def script(folder: str, patterns: bool) -> str:
+        return sieve_script(answers, folder, name, patterns=patterns)
+
+    return combine(plan, _planned(dovecot, answers, ways, script, compile))
+
+
+def _unchecked(
+    facts: DovecotFacts, answers: Answers, ways: Optional[tuple[str, ...]], kept: str, compile: Compile
+) -> Plan:
+    """The plan behind an MTA that leaves strangers' markers in: flagged mail is filed, released mail is left to the other scripts."""
+    text = f"Released mail still passes the other Sieve scripts, so that no stranger's header gets past them: {kept.rstrip('.')}."
+    told = Notice("warn", text, Step.D)
+    if not unchecked_script(answers, "-"):
+        return plan_dovecot(facts, None, None, (told,))
+
+    def script(folder: str, patterns: bool) -> str:
+        return unchecked_script(answers, folder, patterns=patterns)
+
+    plan = _planned(facts, answers, ways, script, compile)
+    return dataclasses.replace(plan, notices=(*plan.notices, told))
 
 
 def plan_mailbox_server(facts: DovecotFacts, answers: Answers, compile: Compile) -> Plan:
@@ -73,17 +92,26 @@ def plan_mailbox_server(facts: DovecotFacts, answers: Answers, compile: Compile)
     why_not = _why_not(facts, None)
     if why_not:
         raise CheckFailedError(why_not, "Filing is all that Dovecot does for Conbool.", "")
-    return _planned(facts, answers, None, "", compile)
+
+    def script(folder: str, patterns: bool) -> str:
+        return sieve_script(answers, folder, "", patterns=patterns)
+
+    return _planned(facts, answers, None, script, compile)
 
 
 def _planned(
-    facts: DovecotFacts, answers: Answers, ways: Optional[tuple[str, ...]], mta_name: str, compile: Compile
+    facts: DovecotFacts,
+    answers: Answers,
+    ways: Optional[tuple[str, ...]],
+    script: Callable[[str, bool], str],
+    compile: Compile,
 ) -> Plan:
+    """The plan for a script, given as what makes it of the folder and whether patterns may be used."""
     path, folder = names.script(facts.config_directory), spam_folder(facts, answers)
-    text = sieve_script(answers, folder, mta_name)
+    text = script(folder, True)
     compiled = compile(facts.config_file, path, text.encode())
     if compiled is None:
-        plain = sieve_script(answers, folder, mta_name, patterns=False)
+        plain = script(folder, False)
         compiled = compile(facts.config_file, path, plain.encode())
         text = text if compiled is None else plain
     return plan_dovecot(facts, text, compiled, _notices(facts, ways, compiled))

@@ -11,6 +11,7 @@ from typing import Optional
 
 from .cache import LabError
 from .lab import Lab
+from .machine import Machine
 from .postfix import PostfixMachine, PostfixSite
 from .roots import dovecot_spec
 
@@ -103,8 +104,8 @@ class DovecotSite:
         return site
 
 
-class DovecotMachine(PostfixMachine):
-    """A machine with Postfix and Dovecot."""
+class DovecotPart(Machine):
+    """The Dovecot of a machine, behind whichever MTA."""
 
     dovecot_site: DovecotSite
     syntax: str
@@ -180,6 +181,10 @@ class DovecotMachine(PostfixMachine):
     def dovecot_log(self) -> str:
         """Dovecot's log so far."""
         return self.read_text(LOG) if self.exists(LOG) else ""
+
+
+class DovecotMachine(DovecotPart, PostfixMachine):
+    """A machine with Postfix and Dovecot."""
 
     def log(self) -> str:
         """Both logs, for the text of a failed test."""

@@ -41,6 +41,7 @@ SECONDS = {
     "test_release_upgrade": 60.0,
     "test_rpm_dependencies": 2.5,
     "test_rpm_life": 20.0,
+    "test_sendmail_dovecot": 12.0,
     "test_sendmail_inbound": 12.0,
     "test_sendmail_more": 4.0,
     "test_sendmail_routes": 0.4,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from conbool_tui.planners.dovecot.planner import plan_dovecot
-from conbool_tui.planners.dovecot.script import sieve_script, spam_folder
+from conbool_tui.planners.dovecot.script import sieve_script, spam_folder, unchecked_script
 
-__all__ = ["plan_dovecot", "sieve_script", "spam_folder"]
+__all__ = ["plan_dovecot", "sieve_script", "spam_folder", "unchecked_script"]

@@ -19,11 +19,11 @@ def handover(detection: Detection) -> Optional[tuple[str, ...]]:
     if detection.postfix is not None:
         return _postfix(detection.postfix)
     if detection.sendmail is not None:
-        return _sendmail(detection.sendmail.local_mailer)
+        return of_sendmail(detection.sendmail.local_mailer)
     return None if detection.exim is None else _exim(detection.exim)
 
 
-def _sendmail(program: str) -> tuple[str, ...]:
+def of_sendmail(program: str) -> tuple[str, ...]:
     """Of the mailer ``local``: FEATURE(`local_lmtp') with a socket, or Dovecot's delivery agent; procmail and others keep mail themselves."""
     if program == "[IPC]":
         return ("lmtp",)

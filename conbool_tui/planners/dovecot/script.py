@@ -56,6 +56,27 @@ def sieve_script(answers: Answers, folder: str, mta_name: str, *, patterns: bool
     )
 
 
+def unchecked_script(answers: Answers, folder: str, *, patterns: bool = True) -> str:
+    """The script behind an MTA that leaves strangers' markers in the message: it only files what is flagged and was not released.
+
+    A forged flag puts the forger's own mail into the folder, and a forged release keeps it out of this script; neither brings mail past
+    anybody's filters. Empty where nothing is to be filed. Arguments as ``sieve_script``.
+    """
+    if answers.spam.action != "folder" or not answers.markers.spam:
+        return ""
+    flagged = _yes(f"[{', '.join(map(_quoted, answers.markers.spam))}]", patterns)
+    released = _yes(_quoted(answers.markers.released), patterns)
+    regex = ', "regex"' if patterns else ""
+    return (
+        "# Written by conbool-tui; run conbool-tui to change it.\n"
+        f'require ["fileinto", "mailbox"{regex}];\n\n'
+        "# Conbool says that it is spam, and it was not released. The mail server cannot take markers out of strangers' mail: so nothing that\n"
+        "# is released passes the other scripts.\n"
+        f"if allof ({flagged}, not {released}) {{\n"
+        f"    fileinto :create {_quoted(folder)};\n    stop;\n}}\n"
+    )
+
+
 def _flagged(answers: Answers, folder: str, patterns: bool) -> str:
     if answers.spam.action != "folder" or not answers.markers.spam:
         return ""

@@ -7,6 +7,7 @@ from typing import Optional
 from conbool_tui import text_blocks
 from conbool_tui.facts import Capability, MtaFacts
 from conbool_tui.facts_sendmail import BLOCK_ID, SendmailFacts
+from conbool_tui.planners.dovecot.handover import of_sendmail
 from conbool_tui.planners.sendmail.rules import REFUSAL
 
 NESTED_CALENDAR = (
@@ -14,9 +15,7 @@ NESTED_CALENDAR = (
     "the smart host like other mail"
 )
 KEPT_MARKERS = "Sendmail cannot remove headers: markers of strangers and of users who log in are not believed, and stay in the message"
-HEADER_ONLY = (
-    "the local mailer is not procmail, so flagged mail gets the header X-Spam-Flag: YES instead of a folder"
-)
+HEADER_ONLY = "the local mailer is neither procmail nor Dovecot, so flagged mail gets the header X-Spam-Flag: YES instead of a folder"
 NO_QUESTION = "confTLS_SRV_OPTIONS has V (clients are not asked for a certificate), and without FEATURE(`access_db') Conbool cannot be asked alone"
 COMMON_NAME = "this Sendmail is built without _FFR_TLS_ALTNAMES: only the subject's common name counts, not subjectAltName"
 
@@ -65,10 +64,10 @@ def files_by_procmail(facts: SendmailFacts) -> bool:
 def capabilities(facts: SendmailFacts) -> tuple[Capability, ...]:
     """What answers may ask of it."""
     can_ask = asks_everybody(facts) or "access" in facts.features
-    procmail = files_by_procmail(facts)
+    filed = files_by_procmail(facts) or bool(of_sendmail(facts.local_mailer))
     return (
         Capability("inbound.peer_certificate: require", can_ask, "" if can_ask else NO_QUESTION),
-        Capability("spam.action: folder", True, "" if procmail else HEADER_ONLY),
+        Capability("spam.action: folder", True, "" if filed else HEADER_ONLY),
         Capability("calendar parts", False, NESTED_CALENDAR),
         Capability("removing markers of strangers", False, KEPT_MARKERS),
         Capability(

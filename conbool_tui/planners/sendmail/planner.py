@@ -12,6 +12,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.facts_sendmail import BLOCK_ID, SendmailFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step
+from conbool_tui.planners.dovecot.handover import of_sendmail
 from conbool_tui.planners.sendmail import procmail
 from conbool_tui.planners.sendmail.access import access_block
 from conbool_tui.planners.sendmail.mta import (
@@ -261,7 +262,12 @@ def _notices(facts: SendmailFacts, answers: Answers, rules: Rules) -> list[Notic
                 Step.C,
             )
         )
-    if answers.spam.action == "folder" and not files_by_procmail(facts):
+    # Where Dovecot gets the mail, its own part of the plan says what becomes of it.
+    if (
+        answers.spam.action == "folder"
+        and not files_by_procmail(facts)
+        and not of_sendmail(facts.local_mailer)
+    ):
         found.append(Notice("warn", f"spam.action is folder, and {HEADER_ONLY}.", Step.C))
     if not rules.ca_file and not facts.options.get("CACertFile"):
         found.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Optional
 from unittest.mock import Mock
 
@@ -285,7 +286,16 @@ def test_mail_server_that_leaves_markers_of_strangers_in() -> None:
     mta = mta_facts(target)
     assert mta is not None
     limits = (Capability(MARKERS_REMOVED, False, "They stay in the message."),)
-    plan = joined(dataclasses.replace(target, mta=dataclasses.replace(mta, capabilities=limits)), present())
+    target = dataclasses.replace(target, mta=dataclasses.replace(mta, capabilities=limits))
+    plan = joined(target, present())
+    script = (written(plan)[SCRIPT] or b"").decode()
+    # Whoever forges a marker must not get past anybody's scripts.
+    assert "INBOX" not in script
+    assert re.search(
+        r'if allof \(header :regex \[.*X-Conbool-Flag.*, not header :regex "X-Conbool-Released"', script
+    )
+    assert any("They stay in the message" in note.text for note in plan.notices)
+    plan = joined(target, present(), action="header")
     assert plan.files == ()
     assert "They stay in the message" in plan.notices[0].text
 
