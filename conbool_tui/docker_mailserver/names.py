@@ -33,6 +33,9 @@ SCRIPT = "apply.sh"
 """In our folder: the script that user-patches.sh runs when the container starts."""
 
 USER_PATCHES = "user-patches.sh"
+RSPAMD = "rspamd/override.d/settings.conf"
+"""In the configuration volume: settings of the container's rspamd; docker-mailserver shows the folder to it when the container is made."""
+
 BLOCK = "conbool"
 """Id of our block in user-patches.sh and in an environment file."""
 

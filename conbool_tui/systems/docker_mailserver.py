@@ -38,6 +38,8 @@ _REQUEUE = (
     # pickup(8) looks once a minute by itself.
     "postkick public pickup W"
 )
+# rspamd reads its settings anew; nothing where it does not run.
+_RSPAMD = "supervisorctl status rspamd >/dev/null 2>&1 && supervisorctl signal HUP rspamd"
 # A copy of the container's configuration with the candidate on top of it, in the container's own /tmp.
 _JUDGE = r"""set -u
 work=$(mktemp -d) || exit 1
@@ -148,6 +150,7 @@ class DockerMailserverSystem:
         result = self._exec("postfix reload")
         if not result.ok:
             return [Problem(f"`postfix reload` in {self._container} failed", _last(result))]
+        self._exec(_RSPAMD)
         return []
 
     def start(self) -> list[Problem]:
@@ -175,6 +178,8 @@ class DockerMailserverSystem:
             if not problems:
                 # What cannot be put in again is no reason to take the configuration back.
                 self._exec(_REQUEUE)
+                # A settings file of ours that is gone went after the reload.
+                self._exec(_RSPAMD)
             if not problems or time.monotonic() > deadline:
                 return problems
             time.sleep(_PAUSE)

@@ -386,7 +386,7 @@ def _env_file(host: Host, service: Optional[ComposeService]) -> Optional[str]:
 def _files(host: Host, config: str, user_patches: str, env_file: Optional[str]) -> Mapping[str, FileText]:
     """The files that a plan may change. Raises HostError, NeedsRootError."""
     folder = posixpath.join(config, names.FOLDER)
-    paths = [user_patches]
+    paths = [user_patches, posixpath.join(config, names.RSPAMD)]
     if env_file is not None and not _has_secrets(host.read_text(env_file)):
         paths.append(env_file)
     if host.is_dir(folder):

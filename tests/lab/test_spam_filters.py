@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
+from conbool_tui import text_blocks
+from conbool_tui.answers import Answers
+from conbool_tui.planners.filters.rspamd_rule import rspamd_rule
+
 from . import messages
 from .dovecot import DovecotMachine, DovecotSite, dovecot
-from .lab import CONBOOL, CONBOOL6, STRANGER, Lab
+from .lab import CONBOOL, CONBOOL6, CONBOOL_NETWORK4, CONBOOL_NETWORK6, STRANGER, Lab
 from .postfix import PostfixSite
 from .product import apply_answers, plan_answers, write_answers
 from .releases import ONE
@@ -18,6 +22,7 @@ from .test_dovecot import without_times
 ALICE = "alice@example.com"
 RELEASED = "X-Conbool-Released: yes"
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+OVERRIDE = "/etc/rspamd/override.d/settings.conf"
 SETTINGS, RULES = "/etc/rspamd/local.d/settings.conf", "/etc/spamassassin/conbool.cf"
 # rspamd knows GTUBE for each of its actions; this one is for a header, by which the user's own script files.
 FLAGGED = GTUBE.replace(b"XJS", b"YJS", 1)
@@ -108,6 +113,14 @@ def test_rspamd(lab: Lab) -> None:
     assert machine.conbool("undo", "--yes").returncode == 0
     assert differences(without_times(tree), without_times(machine.snapshot("/etc"))) == []
     until(lambda: refused([*spam, RELEASED], CONBOOL), "rspamd does not forget")
+    # docker-mailserver's volume shows the same rule to its rspamd at another place.
+    rule = rspamd_rule(Answers(conbool_networks=(CONBOOL_NETWORK4, CONBOOL_NETWORK6)))
+    machine.write(OVERRIDE, text_blocks.put(b"", "conbool", rule), 0o644)
+    machine.shell("kill -HUP $(pgrep -o -x rspamd || pgrep -o -f 'rspamd: main')")
+    until(lambda: not refused([*spam, RELEASED], CONBOOL), "the rule counts for nothing there")
+    assert refused(spam, CONBOOL)
+    assert refused([*spam, RELEASED], STRANGER)
+    machine.path(OVERRIDE).unlink()
     # Settings that rspamd refuses: nothing is changed.
     machine.append(SETTINGS, "\nbad {\n")
     tree = machine.snapshot("/etc")

@@ -26,7 +26,7 @@ def recreate(facts: DockerMailserverFacts) -> str:
     return f"docker compose {files} up -d --force-recreate {facts.service}"
 
 
-def notices(facts: DockerMailserverFacts) -> list[Notice]:
+def notices(facts: DockerMailserverFacts, *, spared: bool) -> list[Notice]:
     """Limits and dangers that are docker's or docker-mailserver's own."""
     found = []
     if not facts.running:
@@ -57,12 +57,20 @@ def notices(facts: DockerMailserverFacts) -> list[Notice]:
                 Step.A,
             )
         )
-    if facts.environment.get("ENABLE_RSPAMD") == "1":
+    if spared:
+        found.append(
+            Notice(
+                "note",
+                "The container's rspamd sees the rule for released mail at once when the folder rspamd/override.d was in the volume as the "
+                "container was made, else once it is made anew.",
+                Step.D,
+            )
+        )
+    elif facts.environment.get("ENABLE_RSPAMD") == "1":
         found.append(
             Notice(
                 "warn",
-                "ENABLE_RSPAMD=1: the container's rspamd still scores released mail. A rule for Conbool's addresses with the header in "
-                "rspamd/override.d/settings.conf of the configuration volume exempts it; it is not written here.",
+                "Without conbool_networks the container's rspamd still scores released mail: a header alone anybody can write.",
                 Step.D,
             )
         )

@@ -20,6 +20,7 @@ from conbool_tui.facts_docker_mailserver import DockerMailserverFacts
 from conbool_tui.plan import Change, ChangeKind, FileTarget, Plan, Step
 from conbool_tui.planners.docker_mailserver import advice, relay, user_patches
 from conbool_tui.planners.docker_mailserver.values import relative, service_options
+from conbool_tui.planners.filters.rspamd_rule import rspamd_rule
 from conbool_tui.planners.mailbox_script import mailbox_script
 from conbool_tui.planners.postfix import desired_postfix
 from conbool_tui.planners.postfix import names as postfix_names
@@ -102,8 +103,16 @@ def plan_docker_mailserver(facts: DockerMailserverFacts, answers: Answers) -> Pl
         mode=0o755,
         script=True,
     )
+    spared = facts.environment.get("ENABLE_RSPAMD") == "1" and bool(answers.conbool_networks)
+    pages.block(
+        posixpath.join(facts.config, names.RSPAMD),
+        rspamd_rule(answers) if spared else None,
+        "rspamd does not score released mail away" if spared else "The rule for rspamd is taken out",
+        "Both must hold: the header, and that one of Conbool's addresses handed the message over.",
+        step=Step.D,
+    )
     notices = list(wanted.notices)
-    notices += advice.notices(facts)
+    notices += advice.notices(facts, spared=spared)
     relay.plan_relay(facts, answers, pages.block, notices)
     restricts = answers.inbound.restrict_port_25 and pages.touches(
         names.OPTIONS, posixpath.join(names.TABLES, postfix_names.PORT_25_CLIENTS)
@@ -295,19 +304,18 @@ class _Pages:
         new: bytes = b"",
         mode: int = 0o644,
         script: bool = False,
+        step: Step = Step.A,
     ) -> None:
-        """Our marked block in a file of the admin's (None: it goes)."""
+        """Our marked block in a file of the admin's (None: it goes); a file that held nothing else goes with it."""
         before = self._before(path)
         data = new if before is None else before
         was = text_blocks.get(data, names.BLOCK)
         if was == text:
             return
         after = text_blocks.put(data, names.BLOCK, text, before=user_patches.place(data) if script else None)
-        self.targets.append(FileTarget(path, before, after, mode))
+        self.targets.append(FileTarget(path, before, after or None, mode))
         undo = "The block is removed." if was is None else "The old block comes back."
-        self.changes.append(
-            Change(ChangeKind.BLOCK, Step.A, title, reason, path, names.BLOCK, was, text, undo)
-        )
+        self.changes.append(Change(ChangeKind.BLOCK, step, title, reason, path, names.BLOCK, was, text, undo))
 
     def _before(self, path: str) -> Optional[bytes]:
         there = self._facts.files.get(path)

@@ -14,6 +14,7 @@ from conbool_tui.plan import Change, ChangeKind, FileTarget, Notice, Plan, Step,
 from conbool_tui.planners.filters import names
 from conbool_tui.planners.filters.address_patterns import pattern
 from conbool_tui.planners.filters.in_path import in_path
+from conbool_tui.planners.filters.rspamd_rule import rspamd_rule
 
 _RELOADS = {names.RSPAMD: "systemctl reload rspamd", names.SPAMASSASSIN: "systemctl reload spamd"}
 _SCORE = -2000
@@ -69,20 +70,7 @@ def _plan(facts: FilterFacts, wanted: Optional[str]) -> Plan:
 
 def _settings(name: str, answers: Answers) -> tuple[str, tuple[str, ...]]:
     """The block's lines, and the networks that could not be written down."""
-    return (_rspamd(answers), ()) if name == names.RSPAMD else _spamassassin(answers)
-
-
-def _rspamd(answers: Answers) -> str:
-    """A rule of rspamd's settings module: no action for any score. Virus scanners and other forced actions stay."""
-    networks = ", ".join(f'"{network}"' for network in answers.conbool_networks)
-    actions = ("reject", "add header", "rewrite subject", "greylist", "soft reject")
-    lines = "".join(f'      "{action}" = null;\n' for action in actions)
-    return (
-        "conbool_released {\n  priority = high;\n"
-        f"  ip = [{networks}];\n"
-        f'  header = {{ "{answers.markers.released}" = "/^\\s*yes\\s*$/i"; }}\n'
-        f"  apply {{\n    actions {{\n{lines}    }}\n  }}\n}}\n"
-    )
+    return (rspamd_rule(answers), ()) if name == names.RSPAMD else _spamassassin(answers)
 
 
 def _spamassassin(answers: Answers) -> tuple[str, tuple[str, ...]]:

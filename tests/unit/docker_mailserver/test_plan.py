@@ -230,3 +230,40 @@ def test_a_user_patches_file_mounted_by_itself(tmp_path: Path) -> None:
     assert (target.path, target.before) == ("/srv/mail/own.sh", b"#!/bin/bash\n: mine\nexit 0\n")
     assert target.after is not None
     assert target.after.endswith(b"# END conbool-tui conbool\nexit 0\n")
+
+
+RSPAMD = "/srv/mail/config/rspamd/override.d/settings.conf"
+
+
+def rspamd_facts(root: Path, **files: str) -> DockerMailserverFacts:
+    facts = facts_of(root, **files)
+    return dataclasses.replace(facts, environment={**facts.environment, "ENABLE_RSPAMD": "1"})
+
+
+def test_the_containers_rspamd_spares_released_mail(tmp_path: Path) -> None:
+    own = "partner {\n  ip = 203.0.113.200;\n}\n"
+    facts = rspamd_facts(tmp_path, config_S_rspamd_S_override__d_S_settings__conf=own)
+    plan = plan_docker_mailserver(facts, answers(conbool_networks=("198.51.100.0/24",)))
+    (target,) = [one for one in plan.files if one.path == RSPAMD]
+    assert target.before == own.encode()
+    text = (target.after or b"").decode()
+    assert text.startswith(own)
+    assert '"198.51.100.0/24"' in text
+    assert "X-Conbool-Released" in text
+    (change,) = [one for one in plan.changes if one.path == RSPAMD]
+    assert (change.kind, change.step) == (ChangeKind.BLOCK, Step.D)
+    # Without rspamd the rule goes, and nothing of the admin's with it.
+    there = FileText(RSPAMD, target.after or b"")
+    facts = dataclasses.replace(facts, files={**facts.files, RSPAMD: there}, environment={})
+    (target,) = [
+        one
+        for one in plan_docker_mailserver(facts, answers(conbool_networks=("198.51.100.0/24",))).files
+        if one.path == RSPAMD
+    ]
+    assert target.after == own.encode()
+
+
+def test_a_header_alone_spares_nothing(tmp_path: Path) -> None:
+    plan = plan_docker_mailserver(rspamd_facts(tmp_path), answers(conbool_networks=()))
+    assert RSPAMD not in [one.path for one in plan.files]
+    assert any("still scores released mail" in one.text for one in plan.notices)
