@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from conbool_tui import answer_forms
-from conbool_tui.answers import Answers
+from conbool_tui.answers import Answers, Inbound, Markers, Scope, Spam
 from conbool_tui.answers_file import AnswerError
 from conbool_tui.facts import MtaFacts, PostfixFacts
 from conbool_tui.plan import Notice, Step
@@ -80,21 +80,21 @@ def check_protocols(answers: Answers, facts: MtaFacts) -> None:
 
 
 def check_capabilities(answers: Answers, facts: MtaFacts) -> None:
-    """Answers that this mail system cannot put into effect. Raises AnswerError."""
-    for key, value in (
-        ("scope.mode", answers.scope.mode),
-        ("markers.trust", answers.markers.trust),
-        ("inbound.peer_certificate", answers.inbound.peer_certificate),
-        ("inbound.return_mode", answers.inbound.return_mode),
-        ("inbound.restrict_port_25", "true" if answers.inbound.restrict_port_25 else "false"),
-        ("spam.action", answers.spam.action),
+    """Answers that this mail system cannot put into effect. Defaults are nobody's wish: plans say what becomes of them. Raises AnswerError."""
+    for key, value, default in (
+        ("scope.mode", answers.scope.mode, Scope().mode),
+        ("markers.trust", answers.markers.trust, Markers().trust),
+        ("inbound.peer_certificate", answers.inbound.peer_certificate, Inbound().peer_certificate),
+        ("inbound.return_mode", answers.inbound.return_mode, Inbound().return_mode),
+        ("inbound.restrict_port_25", str(answers.inbound.restrict_port_25).lower(), "false"),
+        ("spam.action", answers.spam.action, Spam().action),
     ):
         reason = facts.unavailable(f"{key}: {value}")
-        if reason:
+        if reason and value != default:
             raise AnswerError(
                 key,
                 f"{key}: {value} is not possible with this {facts.title}.",
-                f"{reason}.".replace("..", "."),
+                f"{reason.rstrip('.')}.",
                 f"Choose another value for {key}; conbool-tui detect --json lists what can be done (capabilities).",
             )
 
