@@ -20,6 +20,7 @@ from conbool_tui.answers import Answers
 from conbool_tui.errors import ConboolError
 from conbool_tui.facts import HostFacts
 from conbool_tui.host import Host
+from conbool_tui.mta import mta_facts
 from conbool_tui.session import Session
 from conbool_tui.support.redact import Redactor
 
@@ -155,9 +156,11 @@ def _names(facts: HostFacts, answers: Optional[Answers]) -> Iterable[str]:
     for detection in facts.detections:
         postfix = detection.postfix
         if postfix is not None:
-            found += postfix.domains.all()
             own = [postfix.expanded.get(name, "") for name in ("myhostname", "mydomain", "myorigin")]
             found += [*own, *(name.partition(".")[0] for name in own[:1])]
+        mta = mta_facts(detection)
+        if mta is not None:
+            found += [*mta.domains.all(), mta.host_name, mta.host_name.partition(".")[0]]
     if answers is not None:
         found += answers.domains
     common = {"mail", "smtp", "localhost", "postfix", "mx", "server", "host", "root"}

@@ -13,9 +13,10 @@ import pytest
 from conbool_tui import cli, log
 from conbool_tui.answers import Answers
 from conbool_tui.errors import CheckFailedError, ExitCode
-from conbool_tui.facts import HostedDomains, HostFacts
+from conbool_tui.facts import Detection, HostedDomains, HostFacts, Outcome
 from conbool_tui.host import Host
 from conbool_tui.plan import Plan
+from conbool_tui.planners.postfix.mta import mta_of
 from conbool_tui.session import Session
 from conbool_tui.support.bundle import archive, collect
 from tests.unit.cli import samples
@@ -69,6 +70,21 @@ def test_what_is_in_it(session: Session) -> None:
     assert "/etc/postfix/main.cf" in texts["plan.txt"]
     assert "apply for domain-" in texts["log.txt"]
     assert all(name in texts["README.txt"] for name in names[1:])
+
+
+def test_names_of_any_mail_system_go(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also names that look like none."""
+    mta = dataclasses.replace(
+        mta_of(samples.postfix()),
+        title="Exim",
+        host_name="zugspitze",
+        domains=HostedDomains(relay=("intern",)),
+    )
+    found = Detection("exim", Outcome.PRESENT, "Exim of zugspitze for intern.", mta=mta)
+    monkeypatch.setattr(session, "detect", lambda instance=None: HostFacts((found,)))
+    for part in collect(session, None):
+        assert "zugspitze" not in part.text, part.name
+        assert "intern." not in part.text, part.name
 
 
 def test_without_a_plan(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
