@@ -25,6 +25,17 @@ class Outcome(str, enum.Enum):
     MANAGED = "managed"
 
 
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version: ``3.7.11`` is (3, 7, 11), ``3.11-20250710`` is (3, 11)."""
+    numbers = []
+    for part in version.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
 @dataclass(frozen=True)
 class Listener:
     """A listening TCP socket; ``process`` and ``pid`` are empty when the system does not tell."""
@@ -156,13 +167,7 @@ class PostfixFacts:
     @property
     def version_tuple(self) -> tuple[int, ...]:
         """The numbers of the version: ``3.7.11`` is (3, 7, 11), ``3.11-20250710`` is (3, 11)."""
-        numbers = []
-        for part in self.version.split("."):
-            digits = part[: len(part) - len(part.lstrip("0123456789"))]
-            if not digits:
-                break
-            numbers.append(int(digits))
-        return tuple(numbers)
+        return version_numbers(self.version)
 
     def service(self, name: str, type: str) -> Optional[Service]:
         """The last service with that name and type, None when there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
-from conbool_tui.facts import FileText, HostedDomains, Listener
+from conbool_tui.facts import FileText, HostedDomains, Listener, version_numbers
 
 SPLIT, TEMPLATE, PLAIN = "split", "template", "plain"
 """Debian's conf.d tree, Debian's one template, and a configuration that Exim reads as it stands."""
@@ -84,13 +84,7 @@ class EximFacts:
     @property
     def version_tuple(self) -> tuple[int, ...]:
         """The numbers of the version: ``4.94.2`` is (4, 94, 2)."""
-        numbers = []
-        for part in self.version.split("."):
-            digits = part[: len(part) - len(part.lstrip("0123456789"))]
-            if not digits:
-                break
-            numbers.append(int(digits))
-        return tuple(numbers)
+        return version_numbers(self.version)
 
     @property
     def host_name(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
-from conbool_tui.facts import FileText, HostedDomains, Listener
+from conbool_tui.facts import FileText, HostedDomains, Listener, version_numbers
 from conbool_tui.sendmail_config import Named
 
 BLOCK_ID = "routing"
@@ -92,13 +92,7 @@ class SendmailFacts:
     @property
     def version_tuple(self) -> tuple[int, ...]:
         """The numbers of the version."""
-        numbers = []
-        for part in self.version.split("."):
-            digits = part[: len(part) - len(part.lstrip("0123456789"))]
-            if not digits:
-                break
-            numbers.append(int(digits))
-        return tuple(numbers)
+        return version_numbers(self.version)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
