@@ -44,6 +44,7 @@ SECONDS = {
     "test_sendmail_dovecot": 12.0,
     "test_sendmail_inbound": 12.0,
     "test_sendmail_more": 4.0,
+    "test_sendmail_rhel_shape": 12.0,
     "test_sendmail_routes": 0.4,
     "test_senders": 3.5,
     "test_spam_filters": 20.0,
