@@ -74,7 +74,7 @@ def check_protocols(answers: Answers, facts: MtaFacts) -> None:
                 raise AnswerError(
                     key,
                     f"{key}: {network} is IPv{version}, and this {facts.title} speaks only {spoken}.",
-                    f"No connection from there can ever arrive.{_PROTOCOLS.get(facts.title, '')}",
+                    f"No connection from there can ever arrive{_PROTOCOLS.get(facts.title, '')}.",
                     f"Remove {network}, or let {facts.title} speak both.",
                 )
 

@@ -101,7 +101,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "wildcard": ({"domains": ["*.example.com"]}, ["wildcards"]),
     "IPv6 on an IPv4 server": (
         {"conbool_networks": ["2001:db8:c::/48"]},
-        ["2001:db8:c::/48 is IPv6", "only ipv4"],
+        ["2001:db8:c::/48 is IPv6", "speaks only IPv4", "inet_protocols"],
     ),
     "private": (
         {"conbool_networks": ["10.0.0.0/8"]},

@@ -83,7 +83,7 @@ def probe(machine: Machine, *arguments: str, user: str = "root", prefix: Sequenc
     done = machine.run(argv, env=ENVIRONMENT, user=user)
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
-    (detection,) = data["found"]["detections"]
+    detection = next(one for one in data["found"]["detections"] if one["system"] == "postfix")
     return Found(data["seconds"], data["cpu"], detection, data["found"]["port_25_owner"])
 
 
@@ -237,7 +237,8 @@ def test_without_proc(machine: PostfixMachine) -> None:
 def test_another_root(machine: PostfixMachine) -> None:
     inside = probe(machine).facts
     found = detect_host(Host(str(machine.path("/"))))
-    (detection,) = found.detections
+    detection = found.get("postfix")
+    assert detection is not None
     assert detection.outcome is Outcome.PRESENT
     facts = detection.postfix
     assert facts is not None

@@ -24,7 +24,7 @@ from conbool_tui.host import Host
 from conbool_tui.mail_log import read_senders
 from detectors import detect_host
 
-(found,) = detect_host(Host("/")).detections
+found = detect_host(Host("/")).get("postfix")
 report = read_senders(Host("/"), found.postfix, sys.argv[1:])
 json.dump(dataclasses.asdict(report), sys.stdout)
 """
