@@ -284,3 +284,37 @@ def test_a_route_in_front_is_told(lab: Lab) -> None:
     assert done.returncode == 3, done.stdout + done.stderr
     assert "the router lab_first takes it first" in " ".join(done.stderr.split())
     assert machine.snapshot("/etc/exim4") == before
+
+
+def test_no_fallback_host_gets_mail_for_the_smart_host(lab: Lab) -> None:
+    """Fallback hosts of the admin's transport and router stay theirs: mail for Conbool waits, whatever else could take it."""
+    machine = lab.exim("bookworm", EximSite())
+    places = {
+        "/etc/exim4/conf.d/transport/30_exim4-config_remote_smtp": "driver = smtp",
+        "/etc/exim4/conf.d/router/200_exim4-config_primary": "driver = dnslookup",
+    }
+    for path, line in places.items():
+        text = machine.read_text(path)
+        assert line in text
+        machine.write(path, text.replace(line, f"{line}\n  fallback_hosts = mx.outside-b.example"), 0o644)
+    machine.reload()
+    apply_answers(lab, machine)
+    for certificate in ("wrong_name", "none"):
+        lab.conbool.certificate = certificate
+        try:
+            waiting = send(lab, machine, messages.plain(), OUT_A)
+            lab.expect(send(lab, machine, messages.loop(), OUT_A), "outside_a")
+            lab.expect(waiting)
+            assert machine.queue()
+        finally:
+            lab.conbool.certificate = "good"
+        machine.shell("rm -f /var/spool/exim4/db/retry* /var/spool/exim4/db/wait-*")
+        machine.flush()
+        lab.expect(waiting, "conbool")
+    # They are in force for what is not for Conbool.
+    lab.outside_a.down()
+    try:
+        other = send(lab, machine, messages.plain(), OUT_A, sender="x@elsewhere.example")
+        lab.expect(other, "outside_b")
+    finally:
+        lab.outside_a.up()
