@@ -79,6 +79,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "again: it goes to the mailbox, or straight to the recipient's own mail server. Mail handed over "
         "by "
         "Conbool's addresses never goes back there, whatever its headers say.",
+        "  The mail server does that, also under Open-Xchange. A Sieve rule (mailfilter) cannot: it runs when "
+        "mail is filed, and has no say in which way mail leaves.",
         "Who is believed",
         "  Anybody can write a header. local: Conbool's addresses, this server's own networks and "
         "programs on it "
