@@ -109,6 +109,12 @@ class HostedDomains:
             dict.fromkeys(self.mydestination + self.virtual_alias + self.virtual_mailbox + self.relay)
         )
 
+    @property
+    def counted(self) -> str:
+        """How many there are, in words."""
+        count = len(self.all())
+        return "1 hosted domain" if count == 1 else f"{count} hosted domains"
+
 
 @dataclass(frozen=True)
 class ContentFilter:

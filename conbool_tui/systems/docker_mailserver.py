@@ -17,7 +17,7 @@ from conbool_tui.docker_mailserver.script import SCRIPT
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.plan import FileTarget, Plan
+from conbool_tui.plan import Plan
 from conbool_tui.postfix_config import MasterCf
 from conbool_tui.runner import CommandResult
 
@@ -110,10 +110,6 @@ class DockerMailserverSystem:
             return [Problem(f"The Postfix in the container {self._container} cannot be read", _last(result))]
         self._greeted = self._banner(25) is not None
         return []
-
-    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
-        """Nothing: all its files are written as they are read."""
-        return ()
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """In a running container: the script on a copy of its configuration; only what is planned may differ. Elsewhere the files are only

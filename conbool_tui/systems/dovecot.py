@@ -13,7 +13,7 @@ from conbool_tui.dovecot_process import master_pid
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.plan import FileTarget, Plan
+from conbool_tui.plan import Plan
 from conbool_tui.planners.dovecot import names
 from conbool_tui.staging import StagedCopy
 from conbool_tui.systems.lmtp_probe import greets
@@ -63,10 +63,6 @@ class DovecotSystem:
             return [Problem("Dovecot cannot read its present configuration", _last_line(result.error_text()))]
         self._learn_sockets(doveconf.parse(result.text()))
         return []
-
-    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
-        """Nothing: all its files are written as they are read."""
-        return ()
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """doveconf(1) on a staged copy: only the order of scripts may differ, ours comes first; sievec(1) on the script."""

@@ -9,7 +9,7 @@ from typing import Optional
 from conbool_tui.errors import ConboolError
 from conbool_tui.host import Host
 from conbool_tui.mail_system import Problem
-from conbool_tui.plan import FileTarget, Plan
+from conbool_tui.plan import Plan
 from conbool_tui.planners.filters import names
 from conbool_tui.runner import CommandResult
 from conbool_tui.staging import StagedCopy
@@ -44,10 +44,6 @@ class SpamFilter:
     def ready(self, plan: Plan) -> list[Problem]:
         """Nothing is asked of it before."""
         return []
-
-    def generate(self, files: Mapping[str, Optional[bytes]]) -> tuple[FileTarget, ...]:
-        """Nothing: all its files are written as they are read."""
-        return ()
 
     def judge(self, plan: Plan, files: Mapping[str, Optional[bytes]]) -> list[Problem]:
         """Its own check on a staged copy. What it refuses already without us is told as that."""

@@ -123,12 +123,10 @@ class DockerMailserverDetector:
             "running" if facts.running else "not running" if facts.docker else "docker cannot be asked here"
         )
         release = f" {facts.version}" if facts.version else ""
-        count = len(facts.postfix.domains.all())
-        hosted = "1 hosted domain" if count == 1 else f"{count} hosted domains"
         return Detection(
             self.name,
             Outcome.PRESENT,
-            f"docker-mailserver{release} with its configuration in {facts.config}, {state}, {hosted}.",
+            f"docker-mailserver{release} with its configuration in {facts.config}, {state}, {facts.postfix.domains.counted}.",
             evidence=facts.compose_files[0] if facts.compose_files else f"container {facts.container}",
             docker_mailserver=facts,
             covers=("dovecot",),

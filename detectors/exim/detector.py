@@ -139,15 +139,13 @@ def _judged(facts: EximFacts) -> Detection:
             remedy="Upgrade Exim or the operating system, then start again.",
             exim=facts,
         )
-    count = len(facts.domains.all())
-    hosted = "1 hosted domain" if count == 1 else f"{count} hosted domains"
     state = "running" if facts.running else "not running"
     daemon = "with content scanning" if facts.content_scanning else "without content scanning"
     layout = {PLAIN: "one file", TEMPLATE: "Debian's template"}.get(facts.layout, "Debian's conf.d")
     return Detection(
         NAME,
         Outcome.PRESENT,
-        f"Exim {facts.version} ({daemon}) in {facts.config_directory} ({layout}), {state}, {hosted}.",
+        f"Exim {facts.version} ({daemon}) in {facts.config_directory} ({layout}), {state}, {facts.domains.counted}.",
         exim=facts,
     )
 

@@ -131,13 +131,11 @@ def _judged(host: Host, facts: PostfixFacts) -> Detection:
             problem.todo,
             postfix=facts,
         )
-    count = len(facts.domains.all())
-    hosted = "1 hosted domain" if count == 1 else f"{count} hosted domains"
     state = "running" if facts.running else "not running"
     return Detection(
         NAME,
         Outcome.PRESENT,
-        f"Postfix {facts.version} in {facts.config_directory}, {state}, {hosted}.",
+        f"Postfix {facts.version} in {facts.config_directory}, {state}, {facts.domains.counted}.",
         postfix=facts,
     )
 

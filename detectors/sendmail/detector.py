@@ -87,13 +87,11 @@ def _judged(host: Host, facts: SendmailFacts) -> Detection:
             facts.build_remedy,
             sendmail=facts,
         )
-    count = len(facts.domains.all())
-    hosted = "1 hosted domain" if count == 1 else f"{count} hosted domains"
     state = "running" if facts.running else "not running"
     return Detection(
         NAME,
         Outcome.PRESENT,
-        f"Sendmail {facts.version} in {facts.config_directory}, {state}, {hosted}.",
+        f"Sendmail {facts.version} in {facts.config_directory}, {state}, {facts.domains.counted}.",
         sendmail=facts,
     )
 
