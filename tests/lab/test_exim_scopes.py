@@ -318,3 +318,26 @@ def test_no_fallback_host_gets_mail_for_the_smart_host(lab: Lab) -> None:
         lab.expect(other, "outside_b")
     finally:
         lab.outside_a.up()
+
+
+def test_a_mailing_list_goes_by_who_sends(lab: Lab) -> None:
+    """A list in the aliases: in scope through Conbool, out of scope as before, what came from Conbool direct."""
+    machine = lab.exim("bookworm", EximSite(aliases={"readers": f"{OUT_A}, {OUT_B}"}))
+    readers = "readers@example.com"
+    lab.expect(send(lab, machine, messages.plain(), readers), "outside_a", "outside_b")
+    apply_answers(lab, machine)
+    expect(
+        lab,
+        {
+            send(lab, machine, messages.plain(), readers): ("conbool", "conbool"),
+            send(lab, machine, messages.plain(), readers, sender="x@elsewhere.example"): (
+                "outside_a",
+                "outside_b",
+            ),
+            send(lab, machine, messages.loop(), readers): ("outside_a", "outside_b"),
+            send(lab, machine, messages.plain(), readers, source=CONBOOL, tls=True): (
+                "outside_a",
+                "outside_b",
+            ),
+        },
+    )
